@@ -1,0 +1,1 @@
+# console/ctl: sources, programs and tests of this room.

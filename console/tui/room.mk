@@ -1,0 +1,1 @@
+# console/tui: sources, programs and tests of this room.

@@ -1,0 +1,1 @@
+# console/verify: sources, programs and tests of this room.

@@ -1,0 +1,1 @@
+# daemon/audit: sources, programs and tests of this room.

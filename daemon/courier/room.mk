@@ -1,0 +1,1 @@
+# daemon/courier: sources, programs and tests of this room.

@@ -1,0 +1,1 @@
+# daemon/db: sources, programs and tests of this room.

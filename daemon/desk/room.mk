@@ -1,0 +1,1 @@
+# daemon/desk: sources, programs and tests of this room.

@@ -1,0 +1,1 @@
+# daemon/domain: sources, programs and tests of this room.

@@ -1,0 +1,1 @@
+# daemon/gate: sources, programs and tests of this room.

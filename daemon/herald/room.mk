@@ -1,0 +1,1 @@
+# daemon/herald: sources, programs and tests of this room.

@@ -1,0 +1,1 @@
+# daemon/ledger: sources, programs and tests of this room.

@@ -1,0 +1,1 @@
+# daemon/monitor: sources, programs and tests of this room.

@@ -1,0 +1,1 @@
+# daemon/store: sources, programs and tests of this room.

@@ -1,0 +1,1 @@
+# daemon/tls: sources, programs and tests of this room.

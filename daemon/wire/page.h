@@ -1,0 +1,72 @@
+/*
+ * page — one shared memory page per process: who it is, how it is, what it counted.
+ * Invariants: only the owner writes (each word by relaxed atomic store); readers map it read-only and never wait; it
+ *   works while the owner hangs, and shows that it hangs (heartbeat). Metrics are the rows of policy/metric.def.
+ */
+#ifndef DAEMON_WIRE_PAGE_H
+#define DAEMON_WIRE_PAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+#include "daemon/wire/msg.h"
+
+enum metric {
+#define METRIC(ID, name, kind, help) METRIC_##ID,
+#include "policy/metric.def"
+#undef METRIC
+	METRIC_MAX
+};
+enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE, METRIC_KIND_HISTOGRAM };
+
+/* Order is severity: the worst of all processes is the appliance's. */
+enum page_state { PAGE_STARTING, PAGE_SERVING, PAGE_REFUSING, PAGE_SEALED, PAGE_STOPPING };
+
+#define PAGE_BUCKETS 16
+struct page_histogram {
+	_Atomic uint64_t bucket[PAGE_BUCKETS + 1], count, sum_us;
+};
+
+#define PAGE_HISTOGRAMS 8
+struct page {
+	uint32_t magic, bytes;
+	uint32_t process, index;
+	_Atomic uint32_t pid, state, cause, restarts, jail_calls, landlock_abi;
+	_Atomic int64_t started_at_ms, heartbeat_mono_ms;
+	_Atomic uint64_t rss_bytes;
+	char jail[96]; /* written once, before the state leaves STARTING */
+	char user[32];
+	_Atomic uint64_t value[METRIC_MAX];
+	struct page_histogram histogram[PAGE_HISTOGRAMS]; /* by order of the HISTOGRAM rows in metric.def */
+};
+
+void page_add(struct page *p, enum metric m, uint64_t n);
+void page_set(struct page *p, enum metric m, uint64_t v);
+/* Upper bounds in microseconds: 250 500 1000 2000 3000 5000 7500 10000 15000 25000 50000 100000 250000 1000000 5000000 25000000, rest. */
+void page_observe(struct page *p, enum metric m, uint64_t took_us);
+extern const uint32_t page_bucket_us[PAGE_BUCKETS];
+
+const char *metric_name(enum metric m);
+const char *metric_help(enum metric m);
+enum metric_kind metric_kind_of(enum metric m);
+/* Which slot of page.histogram; -1 for other kinds. */
+int metric_histogram(enum metric m);
+
+/*
+ * page_health: the one computation of the appliance's state, used by gate, desk, monitor alike.
+ *   pages      array of n pages, NULL entries are processes that never came
+ *   Worst state wins; a process without a heartbeat for 3 s counts as refusing with its own cause (ERR_VAULT_AWAY, …).
+ */
+struct health {
+	enum page_state state;
+	enum err cause;       /* ERR_OK: all well. May be set while serving: a warning (hsm_grace running) */
+	enum process process; /* whose cause it is */
+};
+struct health page_health(const struct page *const *pages, unsigned n, int64_t mono_ms);
+/* "serving — all well", "refusing effects — audit disk full; free space …" (≤ 80 columns). */
+void health_line(struct health h, char *out, unsigned out_bytes);
+const char *page_state_word(enum page_state s);
+
+#endif

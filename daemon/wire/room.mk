@@ -1,0 +1,1 @@
+# daemon/wire: sources, programs and tests of this room.

@@ -1,0 +1,1 @@
+# packaging: sources, programs and tests of this room.

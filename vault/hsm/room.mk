@@ -1,0 +1,1 @@
+# vault/hsm: sources, programs and tests of this room.

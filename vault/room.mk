@@ -1,0 +1,1 @@
+# vault: sources, programs and tests of this room.
