@@ -9,7 +9,7 @@ BUILT_SOURCES += policy/schema/object.pb.h policy/schema/wire.pb.h
 CLEANFILES += policy/schema/object.pb.h policy/schema/wire.pb.h policy/schema/object.pb.c policy/schema/wire.pb.c
 
 policy/schema/%.pb.c: $(top_srcdir)/policy/schema/%.proto $(top_srcdir)/policy/schema/%.options
-	$(AM_V_GEN)$(MKDIR_P) policy/schema && $(PROTOC) -I$(top_srcdir) --plugin=protoc-gen-nanopb=$(PROTOC_NANOPB) --nanopb_out=. policy/schema/$*.proto
+	$(AM_V_GEN)$(MKDIR_P) policy/schema && $(PROTOC) -I$(top_srcdir) --plugin=protoc-gen-nanopb=$(PROTOC_NANOPB) --nanopb_opt=-I$(top_srcdir) --nanopb_out=. policy/schema/$*.proto
 policy/schema/%.pb.h: policy/schema/%.pb.c
 	@test -f $@ || rm -f $<; test -f $@ || $(MAKE) $<
 # A fresh tree builds one target at a time too: `make pb` first.
