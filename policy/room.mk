@@ -15,5 +15,5 @@ policy/schema/%.pb.h: policy/schema/%.pb.c
 # A fresh tree builds one target at a time too: `make pb` first.
 pb: $(BUILT_SOURCES)
 .PHONY: pb
-EXTRA_DIST += policy/error.def policy/processes.def policy/messages.def policy/scopes.def policy/metric.def policy/event.def policy/config.def policy/currency.def \
+EXTRA_DIST += policy/error.def policy/processes.def policy/messages.def policy/scopes.def policy/metric.def policy/event.def policy/config.def policy/currency.def policy/test_values.def \
 	policy/schema/object.proto policy/schema/object.options policy/schema/wire.proto policy/schema/wire.options
