@@ -45,6 +45,15 @@ bool conf_bool(const struct conf *c, enum conf_key k);
 /* conf_set: as if the line `name = value` had been read. ERR_CONFIG. */
 enum err conf_set(struct conf *c, enum conf_key k, const char *value) MUST;
 const char *conf_name(enum conf_key k);
+/* What the key is for; whether a reload takes it over; which values it takes ("2 to 16"). */
+const char *conf_what(enum conf_key k);
+bool conf_live(enum conf_key k);
+void conf_allowed(enum conf_key k, char *out, size_t out_bytes);
+/*
+ * conf_reload: take over from newer what a reload may change. Names of keys that differ but need a restart are added to
+ * held (may be NULL), separated by spaces. ERR_MEMORY · ERR_LIMIT.
+ */
+enum err conf_reload(struct conf *c, const struct conf *newer, struct buf *held) MUST;
 /* Where the value comes from: "preset" or "file:line". Borrowed. */
 const char *conf_origin(const struct conf *c, enum conf_key k);
 

@@ -167,7 +167,7 @@ str_decimal(const char *s, uint64_t max, uint64_t *out)
 		if (*s < '0' || *s > '9')
 			return ERR_WRONG_TYPE;
 		unsigned d = (unsigned)(*s - '0');
-		if (v > (max - d) / 10)
+		if (d > max || v > (max - d) / 10)
 			return ERR_OUT_OF_RANGE;
 		v = v * 10 + d;
 	}

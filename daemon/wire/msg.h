@@ -43,7 +43,11 @@ struct msg_row {
 const struct msg_row *msg_row_of(unsigned number);
 /* May this process send this message to that one? (FROM(OFFICER) rows: officer → desk and desk → receiver.) */
 bool msg_allowed(unsigned number, enum process from, enum process to);
+/* Does any row let one of the two speak to the other (the monitor makes them a socket pair)? False for control rows. */
+bool msg_linked(enum process a, enum process b);
 /* "vault", or "?" outside the table. */
 const char *process_name(enum process p);
+/* How many of it there may be at most (processes.def). */
+unsigned process_instances(enum process p);
 
 #endif

@@ -1,0 +1,213 @@
+#include "daemon/wire/page.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define STALE_MS     3000
+#define LINE_COLUMNS 80
+
+struct row {
+	const char *name, *help;
+	enum metric_kind kind;
+};
+
+static const struct row rows[METRIC_MAX] = {
+#define METRIC(ID, name, kind, help) [METRIC_##ID] = {#name, help, METRIC_KIND_##kind},
+#include "policy/metric.def"
+#undef METRIC
+};
+
+const uint32_t page_bucket_us[PAGE_BUCKETS] = {250,   500,   1000,  2000,   3000,   5000,    7500,    10000,
+											   15000, 25000, 50000, 100000, 250000, 1000000, 5000000, 25000000};
+
+void
+page_add(struct page *p, enum metric m, uint64_t n)
+{
+	/* one writer: a load and a store are enough and cost no locked instruction */
+	uint64_t v = atomic_load_explicit(&p->value[m], memory_order_relaxed);
+	atomic_store_explicit(&p->value[m], v + n, memory_order_relaxed);
+}
+
+void
+page_set(struct page *p, enum metric m, uint64_t v)
+{
+	atomic_store_explicit(&p->value[m], v, memory_order_relaxed);
+}
+
+static void
+bump(_Atomic uint64_t *word, uint64_t n)
+{
+	atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+void
+page_observe(struct page *p, enum metric m, uint64_t took_us)
+{
+	int slot = metric_histogram(m);
+	unsigned b = 0;
+	if (slot < 0)
+		return;
+	while (b < PAGE_BUCKETS && took_us > page_bucket_us[b])
+		b++;
+	struct page_histogram *h = &p->histogram[slot];
+	bump(&h->bucket[b], 1);
+	bump(&h->count, 1);
+	bump(&h->sum_us, took_us);
+}
+
+const char *
+metric_name(enum metric m)
+{
+	return (unsigned)m < METRIC_MAX ? rows[m].name : "?";
+}
+
+const char *
+metric_help(enum metric m)
+{
+	return (unsigned)m < METRIC_MAX ? rows[m].help : "?";
+}
+
+enum metric_kind
+metric_kind_of(enum metric m)
+{
+	return (unsigned)m < METRIC_MAX ? rows[m].kind : METRIC_KIND_COUNTER;
+}
+
+int
+metric_histogram(enum metric m)
+{
+	/* computed at build time from the order of the rows: how many HISTOGRAM rows stand before this one */
+	enum {
+#define BEFORE_COUNTER(ID)           BEFORE_##ID, ROW_END_##ID = BEFORE_##ID - 1,
+#define BEFORE_GAUGE(ID)             BEFORE_##ID, ROW_END_##ID = BEFORE_##ID - 1,
+#define BEFORE_HISTOGRAM(ID)         BEFORE_##ID,
+#define METRIC(ID, name, kind, help) BEFORE_##kind(ID)
+#include "policy/metric.def"
+#undef METRIC
+		HISTOGRAMS
+	};
+	static const int8_t slots[METRIC_MAX] = {
+#define METRIC(ID, name, kind, help) [METRIC_##ID] = METRIC_KIND_##kind == METRIC_KIND_HISTOGRAM ? BEFORE_##ID : -1,
+#include "policy/metric.def"
+#undef METRIC
+	};
+	_Static_assert(HISTOGRAMS <= PAGE_HISTOGRAMS, "metric.def has more HISTOGRAM rows than a page has room for");
+	return (unsigned)m < METRIC_MAX ? slots[m] : -1;
+}
+
+const char *
+page_state_word(enum page_state s)
+{
+	static const char *const words[] = {"starting", "serving", "refusing", "sealed", "stopping"};
+	return (unsigned)s < sizeof words / sizeof *words ? words[s] : "?";
+}
+
+/* What it means that a process is not there. Without vault, ledger or courier no effect can be finished; without the
+ * others money still moves, so that is a warning. The vault itself judges a missing HSM (hsm_grace). */
+static struct health
+away(enum process p)
+{
+	static const struct {
+		enum page_state state;
+		enum err cause;
+	} rule[PROCESS_MAX] = {
+		[PROCESS_MONITOR] = {PAGE_SERVING, ERR_PEER_AWAY},     [PROCESS_HSM] = {PAGE_SERVING, ERR_HSM_AWAY},
+		[PROCESS_VAULT] = {PAGE_REFUSING, ERR_VAULT_AWAY},     [PROCESS_LEDGER] = {PAGE_REFUSING, ERR_LEDGER_AWAY},
+		[PROCESS_COURIER] = {PAGE_REFUSING, ERR_COURIER_AWAY}, [PROCESS_HERALD] = {PAGE_SERVING, ERR_PEER_AWAY},
+		[PROCESS_GATE] = {PAGE_SERVING, ERR_PEER_AWAY},        [PROCESS_DESK] = {PAGE_SERVING, ERR_PEER_AWAY},
+	};
+	if ((unsigned)p >= PROCESS_OFFICER)
+		return (struct health){PAGE_REFUSING, ERR_INTERNAL, PROCESS_MONITOR};
+	return (struct health){rule[p].state, rule[p].cause, p};
+}
+
+static struct health
+health_of(const struct page *p, int64_t mono_ms)
+{
+	enum process who = (enum process)p->process;
+	enum page_state state = (enum page_state)atomic_load_explicit(&p->state, memory_order_relaxed);
+	enum err cause = (enum err)atomic_load_explicit(&p->cause, memory_order_relaxed);
+	int64_t beat = atomic_load_explicit(&p->heartbeat_mono_ms, memory_order_relaxed);
+
+	if (state == PAGE_STARTING) {
+		/* the first start is a start of the appliance; a later one is an absence of that process */
+		if (atomic_load_explicit(&p->restarts, memory_order_relaxed) == 0)
+			return (struct health){PAGE_STARTING, cause == ERR_OK ? ERR_NOT_READY : cause, who};
+		return away(who);
+	}
+	if (mono_ms - beat > STALE_MS)
+		return away(who);
+	return (struct health){state, cause, who};
+}
+
+/* starting outranks serving, everything else is in the order of the enum; a warning outranks none */
+static unsigned
+rank(struct health h)
+{
+	static const unsigned of_state[] = {
+		[PAGE_SERVING] = 0, [PAGE_STARTING] = 2, [PAGE_REFUSING] = 4, [PAGE_SEALED] = 6, [PAGE_STOPPING] = 8};
+	return ((unsigned)h.state <= PAGE_STOPPING ? of_state[h.state] : 5) + (h.cause != ERR_OK);
+}
+
+struct health
+page_health(const struct page *const *pages, unsigned n, int64_t mono_ms)
+{
+	struct health worst = {PAGE_SERVING, ERR_OK, PROCESS_MONITOR};
+	unsigned seen = 0, gates = 0, gates_away = 0;
+	for (unsigned i = 0; i < n; i++) {
+		if (!pages[i])
+			continue;
+		struct health h = health_of(pages[i], mono_ms);
+		seen++;
+		gates += pages[i]->process == PROCESS_GATE;
+		gates_away += pages[i]->process == PROCESS_GATE && h.state == PAGE_SERVING && h.cause == ERR_PEER_AWAY;
+		if (rank(h) > rank(worst))
+			worst = h;
+	}
+	if (seen == 0)
+		return (struct health){PAGE_STARTING, ERR_NOT_READY, PROCESS_MONITOR};
+	/* one gate less is a warning, none is an outage */
+	struct health none = {PAGE_REFUSING, ERR_PEER_AWAY, PROCESS_GATE};
+	return gates && gates == gates_away && rank(none) > rank(worst) ? none : worst;
+}
+
+/* Columns of UTF-8 text without wide characters. */
+static unsigned
+columns(const char *s)
+{
+	unsigned n = 0;
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
+static void
+words_of(const char *code, char *out, size_t size)
+{
+	snprintf(out, size, "%s", code);
+	for (char *p = out; *p; p++)
+		if (*p == '_')
+			*p = ' ';
+}
+
+void
+health_line(struct health h, char *out, unsigned out_bytes)
+{
+	static const char *const states[] = {"starting", "serving", "refusing effects", "sealed", "stopping"};
+	const char *state = (unsigned)h.state <= PAGE_STOPPING ? states[h.state] : "?", *next = err_next(h.cause);
+	char cause[64], first[64];
+
+	if (h.cause == ERR_OK) {
+		snprintf(out, out_bytes, "%s — %s", state, h.state == PAGE_SERVING ? "all well" : "see the journal");
+		return;
+	}
+	words_of(err_code(h.cause), cause, sizeof cause);
+	/* the first of these that fits: the whole next step, its first clause, the command that tells the rest */
+	snprintf(first, sizeof first, "%.*s", (int)strcspn(next, ",;:("), next);
+	const char *const steps[] = {next, first, "sallyport status"};
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(out, out_bytes, "%s — %s; %s", state, cause, steps[i]);
+		if (columns(out) <= LINE_COLUMNS)
+			return;
+	}
+}
