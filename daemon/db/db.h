@@ -17,9 +17,15 @@ struct db;
 struct stmt;
 
 struct db_options {
-	size_t cache_bytes;
-	size_t wal_bytes_max; /* db_between_batches checkpoints above this */
+	size_t cache_bytes; /* 0: 8 MiB */
+	size_t wal_bytes_max; /* 0: 64 MiB. db_between_batches finishes the checkpoint above this */
 };
+
+/*
+ * db_warm: before the jail. Installs the wiping allocator and lets SQLCipher's crypto library read what it reads once
+ * (its configuration, its random source), so that nothing of it is needed inside. ERR_DB · ERR_MEMORY. Any number of times.
+ */
+enum err db_warm(void) MUST;
 
 /*
  * db_open(path, key, options, out)
@@ -44,12 +50,12 @@ void db_mark_undo(struct db *d);
 /* Prepared once per database and text (text must be a literal: its address is the key); reset and cleared when fetched. */
 struct stmt *db_stmt(struct db *d, const char *sql); /* never NULL: a statement that can't be prepared fails at step */
 void stmt_int(struct stmt *s, int at, int64_t v); /* at from 1 */
-void stmt_text(struct stmt *s, int at, const char *text);
+void stmt_text(struct stmt *s, int at, const char *text); /* copied; NULL binds NULL */
 void stmt_blob(struct stmt *s, int at, const void *bytes, size_t n); /* borrowed until stmt_done */
 void stmt_null(struct stmt *s, int at);
-/* stmt_row: *row_out true with a row, false at the end. ERR_DB_CONFLICT (constraint) · ERR_DISK_FULL · ERR_IO · ERR_DB · ERR_MEMORY. */
+/* stmt_row: *row_out true with a row, false at the end or on an error (the statement is reset then). ERR_DB_CONFLICT (constraint) · ERR_DISK_FULL · ERR_IO · ERR_DB · ERR_MEMORY. */
 enum err stmt_row(struct stmt *s, bool *row_out) MUST;
-/* stmt_run: steps to the end, expects no row. Errors as stmt_row. */
+/* stmt_run: steps to the end, expects no row, and resets. Errors as stmt_row. */
 enum err stmt_run(struct stmt *s) MUST;
 int64_t col_int(struct stmt *s, int at); /* at from 0 */
 const char *col_text(struct stmt *s, int at);                  /* "" for NULL; until the next step */
@@ -61,6 +67,11 @@ uint64_t db_changes(struct db *d);
 /* Call when no transaction is open: checkpoints the WAL when it is above wal_bytes_max. */
 enum err db_between_batches(struct db *d) MUST;
 size_t db_wal_bytes(struct db *d);
+/*
+ * Did an fsync fail? Then nobody knows what is on the disk and asking again would lie (the kernel has dropped the pages):
+ * the caller ends the process at once, and the next start re-reads what really is there.
+ */
+bool db_fatal(const struct db *d);
 const char *db_cipher_version(struct db *d);
 
 #endif

@@ -40,6 +40,13 @@ void logbook_undone(struct logbook *b);
 void logbook_position(const struct logbook *b, struct checkpoint *out);
 /* Records [from, from+limit) as 4-byte big-endian length + record, until bytes_max; *count_out of them. */
 enum err logbook_read(struct logbook *b, uint64_t from, uint32_t limit, size_t bytes_max, struct buf *out, uint32_t *count_out) MUST;
+/*
+ * Proofs and roots of any committed size, from stored tiles (256 hashes a row): O(log n) reads, not O(n) hashes as tree_* with
+ * logbook_hash would need. ERR_OUT_OF_RANGE (beyond the committed tree) · ERR_CRYPTO (a tile is missing) · ERR_DB · ERR_IO.
+ */
+enum err logbook_root(struct logbook *b, uint64_t size, uint8_t out[HASH_BYTES]) MUST;
+enum err logbook_consistency(struct logbook *b, uint64_t old_size, uint64_t size, uint8_t proof_out[PROOF_MAX][HASH_BYTES], size_t *n_out) MUST;
+enum err logbook_inclusion(struct logbook *b, uint64_t index, uint64_t size, uint8_t proof_out[PROOF_MAX][HASH_BYTES], size_t *n_out) MUST;
 /* Leaf hash i, for proofs (a tree_hash_fn; arg is the logbook). */
 enum err logbook_hash(void *book, uint64_t i, uint8_t out[HASH_BYTES]) MUST;
 /* The last signed checkpoint note (kept in the database): bytes 0 when there is none. */
