@@ -1,1 +1,17 @@
-# daemon/audit: sources, programs and tests of this room.
+# daemon/audit: records, Merkle tree, checkpoints, export and its verification. Pure: no clock, no network.
+noinst_LIBRARIES += daemon/audit/libaudit.a
+daemon_audit_libaudit_a_SOURCES = daemon/audit/leaf.h daemon/audit/leaf.c daemon/audit/tree.h daemon/audit/tree.c \
+	daemon/audit/note.h daemon/audit/note.c daemon/audit/manifest.h daemon/audit/manifest.c
+
+if CMOCKA
+audit_tests = tests/unit/audit/leaf_test tests/unit/audit/tree_test tests/unit/audit/note_test
+check_PROGRAMS += $(audit_tests)
+TESTS += $(audit_tests)
+tests_unit_audit_leaf_test_SOURCES = tests/unit/audit/leaf_test.c
+tests_unit_audit_leaf_test_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_unit_audit_leaf_test_LDADD = $(LIB_AUDIT) $(JANSSON_LIBS) $(LIB_TEST)
+tests_unit_audit_tree_test_SOURCES = tests/unit/audit/tree_test.c
+tests_unit_audit_tree_test_LDADD = $(LIB_AUDIT) $(LIB_TEST)
+tests_unit_audit_note_test_SOURCES = tests/unit/audit/note_test.c
+tests_unit_audit_note_test_LDADD = $(LIB_AUDIT) $(LIB_TEST)
+endif

@@ -68,6 +68,10 @@ enum err
 str_unbase64(const char *text, size_t text_len, uint8_t *out, size_t out_size, size_t *n_out)
 {
 	const char *end;
+	/* libsodium 1.0.18 computes with signed characters and takes some bytes above 0x7f for digits */
+	for (size_t i = 0; i < text_len; i++)
+		if ((uint8_t)text[i] > 0x7e)
+			return ERR_FILE_FORM;
 	if (sodium_base642bin(out, out_size, text, text_len, NULL, n_out, &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
 	    end != text + text_len)
 		return ERR_FILE_FORM;
