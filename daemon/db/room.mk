@@ -1,10 +1,14 @@
 # daemon/db: SQLCipher, and the log that lives in it.
 noinst_LIBRARIES += daemon/db/libdb.a
-daemon_db_libdb_a_SOURCES = daemon/db/db.h daemon/db/db.c
+daemon_db_libdb_a_SOURCES = daemon/db/db.h daemon/db/db.c daemon/db/tiles.h daemon/db/tiles.c \
+	daemon/db/logbook.h daemon/db/logbook.c
 
 if CMOCKA
-check_PROGRAMS += tests/unit/db/db_test
-TESTS += tests/unit/db/db_test
+db_tests = tests/unit/db/db_test tests/unit/db/logbook_test
+check_PROGRAMS += $(db_tests)
+TESTS += $(db_tests)
 tests_unit_db_db_test_SOURCES = tests/unit/db/db_test.c
-tests_unit_db_db_test_LDADD = daemon/db/libdb.a $(LIB_BASE) $(SQLCIPHER_LIBS) $(LIB_TEST)
+tests_unit_db_db_test_LDADD = $(LIB_DB) $(LIB_TEST)
+tests_unit_db_logbook_test_SOURCES = tests/unit/db/logbook_test.c
+tests_unit_db_logbook_test_LDADD = $(LIB_DB) $(LIB_TEST)
 endif
