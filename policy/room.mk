@@ -1,12 +1,12 @@
 # policy: tables and schemas; the schemas become C by nanopb at build time.
 noinst_LIBRARIES += policy/libschema.a
-schemas = policy/schema/object policy/schema/wire
-nodist_policy_libschema_a_SOURCES = policy/schema/object.pb.c policy/schema/wire.pb.c
+schemas = policy/schema/object policy/schema/event policy/schema/wire
+nodist_policy_libschema_a_SOURCES = policy/schema/object.pb.c policy/schema/event.pb.c policy/schema/wire.pb.c
 policy_libschema_a_SOURCES =
 # generated code: our warnings are not its author's
 policy_libschema_a_CFLAGS = -std=c11 $(HARD_CFLAGS) -w
-BUILT_SOURCES += policy/schema/object.pb.h policy/schema/wire.pb.h
-CLEANFILES += policy/schema/object.pb.h policy/schema/wire.pb.h policy/schema/object.pb.c policy/schema/wire.pb.c
+BUILT_SOURCES += policy/schema/object.pb.h policy/schema/event.pb.h policy/schema/wire.pb.h
+CLEANFILES += policy/schema/object.pb.h policy/schema/event.pb.h policy/schema/wire.pb.h policy/schema/object.pb.c policy/schema/event.pb.c policy/schema/wire.pb.c
 
 policy/schema/%.pb.c: $(top_srcdir)/policy/schema/%.proto $(top_srcdir)/policy/schema/%.options
 	$(AM_V_GEN)$(MKDIR_P) policy/schema && $(PROTOC) -I$(top_srcdir) --plugin=protoc-gen-nanopb=$(PROTOC_NANOPB) --nanopb_opt=-I$(top_srcdir) --nanopb_out=. policy/schema/$*.proto
@@ -16,4 +16,5 @@ policy/schema/%.pb.h: policy/schema/%.pb.c
 pb: $(BUILT_SOURCES)
 .PHONY: pb
 EXTRA_DIST += policy/error.def policy/processes.def policy/messages.def policy/scopes.def policy/metric.def policy/event.def policy/config.def policy/currency.def policy/test_values.def \
+	policy/payment_event.def policy/transition.def policy/schema/event.proto policy/schema/event.options \
 	policy/schema/object.proto policy/schema/object.options policy/schema/wire.proto policy/schema/wire.options
