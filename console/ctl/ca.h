@@ -1,0 +1,39 @@
+/*
+ * ca — the small-site certificate authority: makes its own root, the gate's server certificate and clients'.
+ * Invariants: P-256 throughout; leaf certificates carry exactly one extended key usage; serial numbers are 128 random
+ *   bits; key files are written 0600. Sites with a PKI bring their own CA and do not use this file.
+ * Source: RFC 5280; CA/B baseline for serials (64 bits of entropy at least).
+ */
+#ifndef CONSOLE_CTL_CA_H
+#define CONSOLE_CTL_CA_H
+
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+
+#define CA_PEM_BYTES 4096
+
+/* Text with its NUL; wipe `key` when done. */
+struct ca_pair {
+	char key[CA_PEM_BYTES];
+	char certificate[CA_PEM_BYTES];
+};
+
+enum ca_use { CA_USE_SERVER, CA_USE_CLIENT };
+
+/* ca_make_root(name, days, out): a self-signed CA with path length 0. ERR_CRYPTO · ERR_RANDOM. */
+enum err ca_make_root(const char *name, unsigned days, struct ca_pair *out) MUST;
+/*
+ * ca_issue(root, name, use, host, days, out)
+ *   A key and a certificate signed by root. host: extra DNS name or IPv4 address for a server (may be NULL); localhost
+ *   and 127.0.0.1 are always in. ERR_CRYPTO · ERR_RANDOM · ERR_FILE_FORM (root does not parse).
+ */
+enum err ca_issue(const struct ca_pair *root, const char *name, enum ca_use use, const char *host, unsigned days,
+				  struct ca_pair *out) MUST;
+/* As ca_issue for a client, for the public key of a PKCS#10 request; out->key is "". ERR_FILE_FORM. */
+enum err ca_sign_request(const struct ca_pair *root, const char *name, const char *csr_pem, unsigned days,
+						 struct ca_pair *out) MUST;
+/* SHA-256 of the certificate's DER, and its expiry in ms. ERR_FILE_FORM. */
+enum err ca_fingerprint(const char *certificate_pem, uint8_t sha256_out[32], int64_t *not_after_ms_out) MUST;
+
+#endif

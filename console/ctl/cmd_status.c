@@ -1,0 +1,131 @@
+/* sallyport status — the first line says what is; the rest says who. */
+#include <stdio.h>
+#include <string.h>
+
+#include "console/ctl/ctl.h"
+#include "console/ctl/layout.h"
+#include "daemon/base/clock.h"
+#include "daemon/wire/client.h"
+#include "daemon/wire/page.h"
+#include "policy/schema/wire.pb.h"
+
+static int
+exit_of_state(unsigned state, enum err cause)
+{
+	static const int codes[] = {[PAGE_STARTING] = EXIT_CODE_REFUSING,
+								[PAGE_SERVING] = EXIT_CODE_DONE,
+								[PAGE_REFUSING] = EXIT_CODE_REFUSING,
+								[PAGE_SEALED] = EXIT_CODE_SEALED,
+								[PAGE_STOPPING] = EXIT_CODE_REFUSING};
+	(void)cause;
+	return state < sizeof codes / sizeof *codes ? codes[state] : EXIT_CODE_FAILED;
+}
+
+static void
+uptime_text(int64_t ms, char out[24])
+{
+	int64_t s = ms < 0 ? 0 : ms / 1000;
+	if (s < 60)
+		snprintf(out, 24, "%llds", (long long)s);
+	else if (s < 3600)
+		snprintf(out, 24, "%lldm %02llds", (long long)(s / 60), (long long)(s % 60));
+	else if (s < 86400)
+		snprintf(out, 24, "%lldh %02lldm", (long long)(s / 3600), (long long)(s / 60 % 60));
+	else
+		snprintf(out, 24, "%lldd %02lldh", (long long)(s / 86400), (long long)(s / 3600 % 24));
+}
+
+static json_t *
+process_json(const sp_process_view *p, int64_t now_ms)
+{
+	return json_pack("{ss si si ss ss si si sI si sI}", "process", p->name, "index", (int)p->index, "pid", (int)p->pid,
+					 "user", p->user, "jail", p->jail, "system_calls", (int)p->jail_calls, "landlock_abi",
+					 (int)p->landlock_abi, "uptime_ms", (json_int_t)(now_ms - p->started_at_ms), "restarts",
+					 (int)p->restarts, "rss_bytes", (json_int_t)p->rss_bytes);
+}
+
+static int
+print_status_json(const sp_status_rep *s, const char *line, int status)
+{
+	json_t *processes = json_array(), *metrics = json_object();
+	for (pb_size_t i = 0; i < s->processes_count; i++)
+		json_array_append_new(processes, process_json(&s->processes[i], s->at_ms));
+	for (pb_size_t i = 0; i < s->metrics_count; i++)
+		json_object_set_new(metrics, s->metrics[i].name, json_integer((json_int_t)s->metrics[i].value));
+	ctl_print_json(json_pack("{ss ss ss ss ss sb ss so so si}", "state", page_state_word((enum page_state)s->state),
+							 "cause", err_code((enum err)s->cause), "line", line, "install", s->install, "version",
+							 s->version, "test", (int)s->test, "listen", s->listen, "processes", processes, "metrics",
+							 metrics, "exit_code", status));
+	return status;
+}
+
+static void
+print_processes(const sp_status_rep *s)
+{
+	printf("\n%-10s %7s  %-19s %-30s %8s %9s %8s\n", "PROCESS", "PID", "USER", "JAIL", "MEMORY", "UP", "RESTARTS");
+	for (pb_size_t i = 0; i < s->processes_count; i++) {
+		const sp_process_view *p = &s->processes[i];
+		char name[24], up[24];
+		snprintf(name, sizeof name, strcmp(p->name, "gate") == 0 ? "%s/%u" : "%s", p->name, (unsigned)p->index);
+		uptime_text(s->at_ms - p->started_at_ms, up);
+		printf("%-10s %7u  %-19s %-30s %5.1f MiB %8s %8u\n", name, (unsigned)p->pid, p->user, p->jail,
+			   (double)p->rss_bytes / 1048576.0, up, (unsigned)p->restarts);
+	}
+}
+
+static int
+not_there(struct run *r, enum err e)
+{
+	const char *line = e == ERR_NOT_INITIALISED ? "not initialised — no appliance here; sallyport init"
+												: "not running — nobody answers; start sallyportd";
+	if (e != ERR_NOT_INITIALISED && e != ERR_NOT_RUNNING)
+		return ctl_fail(r, e, "status", NULL);
+	if (r->json)
+		ctl_print_json(json_pack("{ss ss ss si}", "state", e == ERR_NOT_RUNNING ? "not running" : "not initialised",
+								 "code", err_code(e), "line", line, "exit_code", ctl_exit_of(e)));
+	else
+		puts(line);
+	return ctl_exit_of(e);
+}
+
+static int
+act_status(struct run *r)
+{
+	static sp_status_req req;
+	static sp_status_rep rep;
+	struct client *c = NULL;
+	char path[PATH_BYTES], line[160];
+	enum err e = layout_complete(&r->paths) ? ctl_path(path, r->paths.run, "desk.sock") : ERR_NOT_INITIALISED;
+
+	/* 300 ms for the whole answer, with a dead or hanging desk too */
+	if (e == ERR_OK)
+		e = client_open(path, 100, &c);
+	if (e == ERR_OK)
+		e = client_ask(c, MSG_status, &req, &rep, 180);
+	client_close(c);
+	if (e == ERR_DEADLINE || e == ERR_PEER_AWAY)
+		e = ERR_NOT_RUNNING;
+	if (e != ERR_OK)
+		return not_there(r, e);
+	struct health h = {(enum page_state)rep.state, (enum err)rep.cause, PROCESS_MAX};
+	health_line(h, line, sizeof line);
+	int status = exit_of_state(rep.state, (enum err)rep.cause);
+	if (r->json)
+		return print_status_json(&rep, line, status);
+	puts(line);
+	printf("\ninstall %s%s   version %s   API https://%s%s\n", rep.install, rep.test ? " (TEST)" : "", rep.version,
+		   rep.listen, rep.hsm_software ? "   HSM: software, for tests only" : "");
+	print_processes(&rep);
+	return status;
+}
+
+const struct command cmd_status = {
+	.words = "status",
+	.args = "",
+	.summary = "Say what the appliance is doing and, if it is not serving, why",
+	.about =
+		"The first line is `<state> — <cause>[; <next step>]`. It answers within 300 ms, with the daemon dead too.",
+	.example = "sallyport --dir /srv/sallyport status",
+	.exits = "0 3 4 5 6 7",
+	.act = act_status,
+};
