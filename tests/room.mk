@@ -1,1 +1,6 @@
-# tests: sources, programs and tests of this room.
+# tests: what belongs to no single room. Units stand beside their room's fragment; scenes and screens run by tests/run.
+EXTRA_DIST += tests/run tests/scene/lib.sh
+fuzz: $(BUILT_SOURCES) $(fuzz_programs)
+list-fuzz:
+	@printf '%s\n' $(fuzz_programs)
+.PHONY: fuzz list-fuzz
