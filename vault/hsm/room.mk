@@ -1,1 +1,17 @@
-# vault/hsm: sources, programs and tests of this room.
+# vault/hsm: the broker. Everything but its main is a library, so that tests can work against a real token without wire.
+noinst_LIBRARIES += vault/hsm/libhsm.a
+vault_hsm_libhsm_a_SOURCES = vault/hsm/cryptoki.h vault/hsm/ckr.h vault/hsm/ckr.c vault/hsm/p11.h vault/hsm/p11.c vault/hsm/probe.h \
+	vault/hsm/probe.c vault/hsm/hsmkey.h vault/hsm/hsmkey.c vault/hsm/wrap.h vault/hsm/wrap.c vault/hsm/hsmdata.h vault/hsm/hsmdata.c
+vault_hsm_libhsm_a_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
+
+if CMOCKA
+hsm_test_programs = tests/unit/hsm/p11_test tests/unit/hsm/ckr_test
+check_PROGRAMS += $(hsm_test_programs)
+TESTS += $(hsm_test_programs)
+tests_unit_hsm_p11_test_SOURCES = tests/unit/hsm/p11_test.c tests/unit/hsm/token.h tests/unit/hsm/token.c
+tests_unit_hsm_p11_test_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hsm_p11_test_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(P11KIT_LIBS) $(LIB_TEST)
+tests_unit_hsm_ckr_test_SOURCES = tests/unit/hsm/ckr_test.c
+tests_unit_hsm_ckr_test_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hsm_ckr_test_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(LIB_TEST)
+endif
