@@ -85,7 +85,7 @@ enum err payment_decide(const sp_payment_state *state, const struct payment_comm
 /*
  * payment_apply(state, id, event): the state after the event. id is the payment's (the stream's). Events that decide
  * gave, in order, always apply. Returns ERR_OK · ERR_VERSION_CONFLICT (not the next version) · ERR_RECORD_CORRUPT (a
- * stored event that no decide gave); state is untouched then.
+ * stored event that no decide gave); the state is to be thrown away then.
  */
 enum err payment_apply(sp_payment_state *state, const char *id, const struct payment_event *event) MUST;
 
