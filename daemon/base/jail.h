@@ -40,6 +40,8 @@ struct jail_spec {
 	size_t paths_n;
 	bool threads_later; /* clone with CLONE_THREAD only; clone3 answers ENOSYS */
 	bool exec;          /* monitor only */
+	bool tcp_connect;   /* may open TCP connections; binding never is */
+	bool trap;          /* name a missing call on stderr, then die of it (test installations only) */
 };
 
 /* Not dumpable, RLIMIT_CORE 0, no_new_privs: call first thing in main. ERR_JAIL. */

@@ -9,12 +9,19 @@
 
 static char tag[24] = "sallyport";
 static bool journal;
+static enum severity least_shown = SEVERITY_INFO;
 
 void
 log_open(const char *name)
 {
 	snprintf(tag, sizeof tag, "%s", name);
 	journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+void
+log_level(enum severity least)
+{
+	least_shown = least;
 }
 
 struct line {
@@ -83,6 +90,8 @@ log_write(enum severity s, const char *what, const struct log_field *f)
 	struct line l = {.len = 0};
 	char at[CLOCK_TEXT_BYTES];
 
+	if (s < least_shown)
+		return;
 	clock_text(clock_wall_ms(), at);
 	if (journal)
 		put(&l, levels[s]);

@@ -25,6 +25,8 @@ struct log_field {
 
 /* log_open(tag): "gate/0"; kept by copy. Before it the tag is "sallyport". */
 void log_open(const char *tag);
+/* Lines below this severity are dropped; info at first. */
+void log_level(enum severity least);
 /* log_write: one write(2) of one line; never fails, may drop the line when stderr would block for long. */
 void log_write(enum severity s, const char *what, const struct log_field *fields);
 /*

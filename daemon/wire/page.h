@@ -25,6 +25,8 @@ enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE, METRIC_KIND_HISTOGRAM
 enum page_state { PAGE_STARTING, PAGE_SERVING, PAGE_REFUSING, PAGE_SEALED, PAGE_STOPPING };
 
 #define PAGE_BUCKETS 16
+#define PAGE_INDEX_MAX 16 /* instances of one process, processes.def */
+#define PAGE_MAGIC UINT32_C(0x53503031)
 struct page_histogram {
 	_Atomic uint64_t bucket[PAGE_BUCKETS + 1], count, sum_us;
 };

@@ -49,14 +49,29 @@ bool proc_init_mode(void); /* started by sallyportd --init */
 struct peer *proc_peer(enum process p, unsigned index);
 /* take the descriptor of a gift, -1 when it was not given; the caller owns it. name may be NULL. */
 int proc_gift(int what, const char *name);
+/* The uid that owns this installation (the caller of init), for desk. UINT32_MAX when it was not told. */
+uint32_t proc_owner(void);
+/* Our peer at the other end of the control socket. */
+struct peer *proc_monitor(void);
 /* Pages of all processes (desk, gate, monitor): NULL when not given or not mapped. */
 const struct page *proc_page_of(enum process p, unsigned index);
-/* Accept peers of process OFFICER on a listening descriptor (desk): each becomes a struct peer with its uid. */
+/*
+ * proc_listen(fd, allow)
+ *   Accept peers of process OFFICER on a listening descriptor (desk): each becomes a struct peer with its uid.
+ *   fd        a listening Unix socket; owned from here on
+ *   allow     may this uid (SO_PEERCRED) talk to us? One that may not gets a hello whose epoch is ERR_PERMISSION.
+ *   At most 64 programs at a time, 16 of one uid; those above get ERR_OVERLOADED in the same way.
+ *   Returns   ERR_OK · ERR_MEMORY.
+ */
 enum err proc_listen(int fd, bool (*allow)(uint32_t uid)) MUST;
 /* Leave the loop and exit with this status; fatal errors log first. */
 void proc_exit(int status);
 _Noreturn void proc_die(enum err e, const char *what);
-/* Set state and cause in our page (daemon/wire/page.h): what status, health, readyz and the console show. */
+/*
+ * Set state and cause in our page (daemon/wire/page.h): what status, health, readyz and the console show. A process that
+ * has said nothing when after_jail returns is taken to be serving: one that still waits for something says
+ * proc_state(PAGE_STARTING, ERR_NOT_READY) there.
+ */
 void proc_state(enum page_state state, enum err cause);
 
 #endif

@@ -1,0 +1,19 @@
+/*
+ * jails — the sandbox of each process: policy/jail_common.def and policy/jail_<process>.def made into a jail_spec.
+ */
+#ifndef DAEMON_WIRE_JAILS_H
+#define DAEMON_WIRE_JAILS_H
+
+#include "daemon/base/err.h"
+#include "daemon/base/jail.h"
+#include "daemon/wire/msg.h"
+
+/*
+ * jails_enter(self, dir_fd, trap, out)
+ *   dir_fd   what "@dir" stands for; -1: none was given and such rows are left out
+ *   trap     a missing system call is named on stderr before the process dies of it (test installations)
+ *   Returns  ERR_OK · ERR_JAIL. On error the caller must end: the process may be half in.
+ */
+enum err jails_enter(enum process self, int dir_fd, bool trap, struct jail *out) MUST;
+
+#endif
