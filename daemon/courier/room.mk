@@ -1,1 +1,20 @@
 # daemon/courier: sources, programs and tests of this room.
+noinst_LIBRARIES += daemon/courier/libcourier.a
+daemon_courier_libcourier_a_SOURCES = daemon/courier/gw.h daemon/courier/gw.c daemon/courier/gw_simulator.c \
+	daemon/courier/script.h daemon/courier/script.c daemon/courier/simbook.h daemon/courier/simbook.c \
+	daemon/courier/jobs.h daemon/courier/jobs.c
+LIB_COURIER = daemon/courier/libcourier.a $(LIB_WIRE) $(JANSSON_LIBS)
+EXTRA_DIST += daemon/courier/gw.def
+
+pkglibexec_PROGRAMS += courier
+courier_SOURCES = daemon/courier/courier_main.c
+courier_LDADD = $(LIB_COURIER)
+
+if CMOCKA
+check_PROGRAMS += tests/unit/courier/simulator_test tests/unit/courier/jobs_test
+TESTS += tests/unit/courier/simulator_test tests/unit/courier/jobs_test
+tests_unit_courier_simulator_test_SOURCES = tests/unit/courier/simulator_test.c
+tests_unit_courier_simulator_test_LDADD = $(LIB_COURIER) $(LIB_TEST)
+tests_unit_courier_jobs_test_SOURCES = tests/unit/courier/jobs_test.c
+tests_unit_courier_jobs_test_LDADD = $(LIB_COURIER) $(LIB_TEST)
+endif
