@@ -1,1 +1,18 @@
 # daemon/herald: sources, programs and tests of this room.
+noinst_LIBRARIES += daemon/herald/libherald.a
+daemon_herald_libherald_a_SOURCES = daemon/herald/bus.h daemon/herald/bus.c daemon/herald/bus_file.c \
+	daemon/herald/bus_memory.h daemon/herald/bus_memory.c daemon/herald/cloudevent.h daemon/herald/cloudevent.c \
+	daemon/herald/outbox.h daemon/herald/outbox.c
+LIB_HERALD = daemon/herald/libherald.a $(LIB_WIRE) $(JANSSON_LIBS)
+EXTRA_DIST += daemon/herald/bus.def
+
+pkglibexec_PROGRAMS += herald
+herald_SOURCES = daemon/herald/herald_main.c
+herald_LDADD = $(LIB_HERALD)
+
+if CMOCKA
+check_PROGRAMS += tests/unit/herald/herald_test
+TESTS += tests/unit/herald/herald_test
+tests_unit_herald_herald_test_SOURCES = tests/unit/herald/herald_test.c
+tests_unit_herald_herald_test_LDADD = $(LIB_HERALD) $(LIB_TEST)
+endif
