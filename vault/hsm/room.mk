@@ -4,11 +4,6 @@ vault_hsm_libhsm_a_SOURCES = vault/hsm/cryptoki.h vault/hsm/ckr.h vault/hsm/ckr.
 	vault/hsm/probe.c vault/hsm/hsmkey.h vault/hsm/hsmkey.c vault/hsm/wrap.h vault/hsm/wrap.c vault/hsm/hsmdata.h vault/hsm/hsmdata.c
 vault_hsm_libhsm_a_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
 
-pkglibexec_PROGRAMS += hsm
-hsm_SOURCES = vault/hsm/hsm_main.c
-hsm_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
-hsm_LDADD = vault/hsm/libhsm.a $(LIB_WIRE) $(P11KIT_LIBS)
-
 if CMOCKA
 hsm_test_programs = tests/unit/hsm/p11_test tests/unit/hsm/ckr_test
 check_PROGRAMS += $(hsm_test_programs)

@@ -1,0 +1,134 @@
+#include "daemon/desk/desk_status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/conf.h"
+#include "daemon/wire/proc.h"
+
+#define PAGES_MAX 32
+
+/* How the pages' values of one metric become one: counters and most gauges add up, these do not. */
+enum fold { FOLD_SUM, FOLD_MAX, FOLD_MIN };
+static const struct {
+	enum metric metric;
+	enum fold fold;
+} folds[] = {
+	{METRIC_VAULT_CHECKPOINT_AT, FOLD_MAX}, {METRIC_LEDGER_CHECKPOINT_AT, FOLD_MAX}, {METRIC_OUTBOX_LAG, FOLD_MAX},
+	{METRIC_LOOP_MAX_US, FOLD_MAX},         {METRIC_CERT_EXPIRY, FOLD_MIN},          {METRIC_DISK_FREE, FOLD_MIN},
+};
+
+static enum fold
+fold_of(enum metric m)
+{
+	for (size_t i = 0; i < sizeof folds / sizeof *folds; i++)
+		if (folds[i].metric == m)
+			return folds[i].fold;
+	return FOLD_SUM;
+}
+
+static uint64_t
+fold(enum fold how, uint64_t a, uint64_t b)
+{
+	if (how == FOLD_SUM)
+		return a + b;
+	if (how == FOLD_MAX)
+		return a > b ? a : b;
+	/* 0: this process has no such figure */
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static void
+add_metric(sp_status_rep *out, const char *name, const char *suffix, uint64_t value)
+{
+	if (out->metrics_count == sizeof out->metrics / sizeof *out->metrics)
+		return;
+	sp_metric_view *view = &out->metrics[out->metrics_count++];
+	snprintf(view->name, sizeof view->name, "%s%s", name, suffix);
+	view->value = value;
+}
+
+static void
+fill_metrics(const struct page *const *pages, unsigned n, sp_status_rep *out)
+{
+	for (unsigned m = 0; m < METRIC_MAX; m++) {
+		int slot = metric_histogram((enum metric)m);
+		uint64_t value = 0, sum_us = 0;
+		for (unsigned i = 0; i < n; i++) {
+			if (!pages[i])
+				continue;
+			if (slot < 0)
+				value = fold(fold_of((enum metric)m), value,
+							 atomic_load_explicit(&pages[i]->value[m], memory_order_relaxed));
+			else {
+				value += atomic_load_explicit(&pages[i]->histogram[slot].count, memory_order_relaxed);
+				sum_us += atomic_load_explicit(&pages[i]->histogram[slot].sum_us, memory_order_relaxed);
+			}
+		}
+		add_metric(out, metric_name((enum metric)m), slot < 0 ? "" : "_count", value);
+		if (slot >= 0)
+			add_metric(out, metric_name((enum metric)m), "_sum_us", sum_us);
+	}
+}
+
+static void
+fill_process(const struct page *p, int64_t mono_ms, sp_process_view *v)
+{
+	*v = (sp_process_view){
+		.index = p->index,
+		.pid = atomic_load(&p->pid),
+		.jail_calls = atomic_load(&p->jail_calls),
+		.landlock_abi = atomic_load(&p->landlock_abi),
+		.started_at_ms = atomic_load(&p->started_at_ms),
+		.restarts = atomic_load(&p->restarts),
+		.heartbeat_age_ms = mono_ms - atomic_load(&p->heartbeat_mono_ms),
+		.rss_bytes = atomic_load(&p->rss_bytes),
+		.state = atomic_load(&p->state),
+		.cause = atomic_load(&p->cause),
+	};
+	snprintf(v->name, sizeof v->name, "%s", process_name((enum process)p->process));
+	/* the owner may be writing these just now: never trust that they end */
+	snprintf(v->user, sizeof v->user, "%.*s", (int)sizeof p->user - 1, p->user);
+	snprintf(v->jail, sizeof v->jail, "%.*s", (int)sizeof p->jail - 1, p->jail);
+}
+
+void
+desk_status_fill(const struct page *const *pages, unsigned n, int64_t wall_ms, int64_t mono_ms, sp_status_rep *out)
+{
+	struct health health = page_health(pages, n, mono_ms);
+
+	memset(out, 0, sizeof *out);
+	out->state = health.state;
+	out->cause = (uint32_t)health.cause;
+	out->at_ms = wall_ms;
+	for (unsigned i = 0; i < n && out->processes_count < sizeof out->processes / sizeof *out->processes; i++)
+		if (pages[i])
+			fill_process(pages[i], mono_ms, &out->processes[out->processes_count++]);
+	fill_metrics(pages, n, out);
+}
+
+void
+desk_status_answer(struct call *call, const void *req)
+{
+	static sp_status_rep rep; /* large, and one turn answers one at a time */
+	const struct page *pages[PAGES_MAX];
+	const struct conf *conf = proc_conf();
+	unsigned n = 0;
+
+	(void)req;
+	for (unsigned p = 0; p < PROCESS_OFFICER; p++)
+		for (unsigned i = 0; i < 16 && n < PAGES_MAX; i++) {
+			const struct page *page = proc_page_of((enum process)p, i);
+			if (page)
+				pages[n++] = page;
+		}
+	desk_status_fill(pages, n, clock_wall_ms(), clock_mono_ms(), &rep);
+	snprintf(rep.install, sizeof rep.install, "%s", conf_text(conf, CONF_INSTALL));
+	snprintf(rep.node, sizeof rep.node, "%s", conf_text(conf, CONF_NODE));
+	snprintf(rep.listen, sizeof rep.listen, "%s", conf_text(conf, CONF_LISTEN));
+	snprintf(rep.version, sizeof rep.version, "%s", PACKAGE_VERSION);
+	rep.test = strcmp(conf_text(conf, CONF_MODE), "test") == 0;
+	rep.hsm_software = conf_bool(conf, CONF_HSM_SOFTWARE);
+	call_reply(call, ERR_OK, &rep);
+}
