@@ -5,7 +5,7 @@ vault_hsm_libhsm_a_SOURCES = vault/hsm/cryptoki.h vault/hsm/ckr.h vault/hsm/ckr.
 vault_hsm_libhsm_a_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
 
 if CMOCKA
-hsm_test_programs = tests/unit/hsm/p11_test tests/unit/hsm/ckr_test
+hsm_test_programs = tests/unit/hsm/p11_test tests/unit/hsm/ckr_test tests/unit/hsm/broker_test
 check_PROGRAMS += $(hsm_test_programs)
 TESTS += $(hsm_test_programs)
 tests_unit_hsm_p11_test_SOURCES = tests/unit/hsm/p11_test.c tests/unit/hsm/token.h tests/unit/hsm/token.c
@@ -14,4 +14,8 @@ tests_unit_hsm_p11_test_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(P11KIT_LIBS) $(
 tests_unit_hsm_ckr_test_SOURCES = tests/unit/hsm/ckr_test.c
 tests_unit_hsm_ckr_test_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_hsm_ckr_test_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(LIB_TEST)
+# the process itself, in its jail: needs ./hsm
+tests_unit_hsm_broker_test_SOURCES = tests/unit/hsm/broker_test.c tests/unit/hsm/broker.h tests/unit/hsm/broker.c tests/unit/hsm/token.h tests/unit/hsm/token.c
+tests_unit_hsm_broker_test_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hsm_broker_test_LDADD = vault/hsm/libhsm.a $(LIB_KEYS) $(P11KIT_LIBS) $(LIB_TEST)
 endif
