@@ -51,7 +51,7 @@ static void
 start_process(int control)
 {
 	char name[] = "hsm", *argv[] = {name, NULL};
-	const char *path = getenv("HSM") ? getenv("HSM") : "./hsm";
+	const char *path = getenv("HSM") ? getenv("HSM") : "./vault/hsm/hsm";
 	b.pid = fork();
 	need(b.pid >= 0, "fork");
 	if (b.pid > 0)
