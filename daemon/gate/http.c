@@ -270,15 +270,21 @@ http_free(struct http *h)
 }
 
 void
-http_next(struct http *h)
+http_drop_body(struct http *h)
 {
-	llhttp_errno_t e = llhttp_get_errno(&h->parser);
-
 	/* A big body's room is not kept for the life of a connection. */
 	if (h->body.cap > 4096)
 		buf_clear(&h->body);
 	else
 		buf_reset(&h->body);
+}
+
+void
+http_next(struct http *h)
+{
+	llhttp_errno_t e = llhttp_get_errno(&h->parser);
+
+	http_drop_body(h);
 	buf_reset(&h->head);
 	memset(h->at, 0, sizeof(h->at));
 	h->head_bytes = h->body_bytes = 0;

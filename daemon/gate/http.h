@@ -77,6 +77,8 @@ const char *http_target(const struct http *h); /* "/v1/payments?mode=async", vis
 /* NULL when it was not sent. */
 const char *http_header(const struct http *h, enum http_header which);
 const struct buf *http_body(const struct http *h);
+/* Wipe the body as soon as it is parsed: a card number waits nowhere for an answer. */
+void http_drop_body(struct http *h);
 /* May another request follow on this connection? Never for HTTP/1.0. */
 bool http_keep_alive(const struct http *h);
 

@@ -1,1 +1,17 @@
-# daemon/gate: sources, programs and tests of this room.
+# daemon/gate: mutual TLS, HTTP and JSON in front of vault and ledger.
+noinst_LIBRARIES += daemon/gate/libgate.a
+daemon_gate_libgate_a_SOURCES = daemon/gate/http.h daemon/gate/http.c daemon/gate/shape.h daemon/gate/shape.c \
+	daemon/gate/query.h daemon/gate/query.c daemon/gate/writer.h daemon/gate/writer.c daemon/gate/render.h daemon/gate/render.c \
+	daemon/gate/problem.h daemon/gate/problem.c daemon/gate/route.h daemon/gate/route.c daemon/gate/api.h daemon/gate/api.def \
+	daemon/gate/client_cache.h daemon/gate/client_cache.c daemon/gate/readiness.h daemon/gate/readiness.c \
+	daemon/gate/request.h daemon/gate/request.c daemon/gate/conn.h daemon/gate/conn.c daemon/gate/card.h daemon/gate/card.c \
+	daemon/gate/operation.h daemon/gate/operation.c daemon/gate/prometheus.h daemon/gate/prometheus.c \
+	daemon/gate/openapi.h daemon/gate/openapi.c daemon/gate/api_meta.c daemon/gate/api_tokens.c daemon/gate/api_payments.c \
+	daemon/gate/api_refunds.c
+daemon_gate_libgate_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+LIB_GATE = daemon/gate/libgate.a $(LIB_TLS) $(LIB_WIRE) $(LLHTTP_LIBS) $(JANSSON_LIBS)
+
+pkglibexec_PROGRAMS += gate
+gate_SOURCES = daemon/gate/gate_main.c
+gate_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+gate_LDADD = $(LIB_GATE)

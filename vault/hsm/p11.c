@@ -78,7 +78,8 @@ is_software(const char *maker)
 static enum err
 noted(struct p11 *p, CK_RV rv)
 {
-	p->last = rv;
+	if (rv != CKR_OK)
+		p->last = rv;
 	return ckr_err(rv);
 }
 

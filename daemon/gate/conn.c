@@ -1,0 +1,490 @@
+#include "daemon/gate/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/gate/http.h"
+#include "daemon/gate/request.h"
+#include "daemon/tls/tls.h"
+#include "daemon/wire/proc.h"
+
+#define ACCEPT_PER_TURN 8
+#define SWEEP_MS        50
+#define LINGER_MS       2000
+#define IP_BUCKETS      1024
+
+/* WORKING has no deadline of its own: what it waits for has one, in ask_*. */
+enum phase {
+	PHASE_HANDSHAKE,
+	PHASE_IDLE,
+	PHASE_READING,
+	PHASE_WRITING,
+	PHASE_LINGER,
+	PHASE_TIMED,
+	PHASE_WORKING = PHASE_TIMED
+};
+
+struct ip_count {
+	struct ip_count *next;
+	uint8_t ip[16];
+	unsigned n;
+};
+
+struct conn {
+	struct tls *tls;
+	struct http *http;
+	struct request *request;
+	struct ip_count *from;
+	/* In one queue per phase, oldest first: a phase has one duration, so only heads need looking at. */
+	struct conn *before, *after;
+	enum phase phase;
+	int64_t deadline_ms;
+	bool pumping, close_after, half_closed, loopback;
+	char ip[46];
+};
+
+static struct {
+	struct tls_server *server;
+	struct event *accept, *sweep;
+	unsigned n;
+	void (*stopped)(void);
+	struct {
+		struct conn *first, *last;
+	} queue[PHASE_TIMED + 1];
+	struct ip_count *ips[IP_BUCKETS];
+} all;
+
+/* ── deadlines ── */
+
+static int64_t
+duration_of(enum phase p)
+{
+	static const int keys[PHASE_TIMED] = {[PHASE_HANDSHAKE] = CONF_GATE_HANDSHAKE,
+										  [PHASE_IDLE] = CONF_GATE_IDLE,
+										  [PHASE_READING] = CONF_GATE_REQUEST,
+										  [PHASE_WRITING] = CONF_GATE_REQUEST};
+
+	return p == PHASE_LINGER ? LINGER_MS : conf_int(proc_conf(), (enum conf_key)keys[p]);
+}
+
+static void
+leave_queue(struct conn *c)
+{
+	if (c->before)
+		c->before->after = c->after;
+	else
+		all.queue[c->phase].first = c->after;
+	if (c->after)
+		c->after->before = c->before;
+	else
+		all.queue[c->phase].last = c->before;
+	c->before = c->after = NULL;
+}
+
+static void
+join_queue(struct conn *c, enum phase p)
+{
+	c->phase = p;
+	c->deadline_ms = p < PHASE_TIMED ? clock_mono_ms() + duration_of(p) : INT64_MAX;
+	c->before = all.queue[p].last;
+	if (c->before)
+		c->before->after = c;
+	else
+		all.queue[p].first = c;
+	all.queue[p].last = c;
+}
+
+static void
+enter(struct conn *c, enum phase p)
+{
+	if (c->phase == p && p != PHASE_IDLE)
+		return;
+	leave_queue(c);
+	join_queue(c, p);
+}
+
+/* ── addresses ── */
+
+static struct ip_count *
+count_ip(const uint8_t ip[16])
+{
+	uint32_t hash = 2166136261u;
+	struct ip_count **bucket, *i;
+
+	for (unsigned k = 0; k < 16; k++)
+		hash = (hash ^ ip[k]) * 16777619u;
+	bucket = &all.ips[hash % IP_BUCKETS];
+	for (i = *bucket; i && memcmp(i->ip, ip, 16) != 0; i = i->next)
+		;
+	if (!i && (i = mem_new(1, sizeof(*i)))) {
+		memcpy(i->ip, ip, 16);
+		i->next = *bucket;
+		*bucket = i;
+	}
+	return i;
+}
+
+static void
+uncount_ip(struct ip_count *gone)
+{
+	if (--gone->n > 0)
+		return;
+	for (unsigned b = 0; b < IP_BUCKETS; b++) {
+		for (struct ip_count **at = &all.ips[b]; *at; at = &(*at)->next) {
+			if (*at == gone) {
+				*at = gone->next;
+				mem_free(gone);
+				return;
+			}
+		}
+	}
+}
+
+/* ── life ── */
+
+static void
+gauge(void)
+{
+	if (proc_page())
+		page_set(proc_page(), METRIC_CONNECTIONS, all.n);
+}
+
+static void
+conn_free(struct conn *c)
+{
+	if (c->request)
+		request_orphan(c->request);
+	leave_queue(c);
+	tls_free(c->tls);
+	http_free(c->http);
+	if (c->from)
+		uncount_ip(c->from);
+	mem_free(c);
+	all.n--;
+	gauge();
+	if (all.n == 0 && all.stopped)
+		all.stopped();
+}
+
+void
+conn_expect(struct conn *c, struct request *r)
+{
+	c->request = r;
+}
+
+static void
+end_politely(struct conn *c)
+{
+	tls_finish(c->tls);
+	enter(c, PHASE_LINGER);
+}
+
+static struct request_origin
+origin_of(const struct conn *c)
+{
+	return (struct request_origin){.cert_sha256 = tls_fingerprint(c->tls),
+								   .ip = c->ip,
+								   .loopback = c->loopback,
+								   .cert_expires_at_s = tls_peer_expires_at_s(c->tls)};
+}
+
+/* What an answer leaves behind: the next request, a wait, or the end. */
+static void
+settle(struct conn *c)
+{
+	if (c->close_after || (c->half_closed && tls_in(c->tls)->len == 0) || all.stopped)
+		end_politely(c);
+	else if (tls_waiting(c->tls) > 0)
+		enter(c, PHASE_WRITING);
+	else
+		enter(c, http_began(c->http) ? PHASE_READING : PHASE_IDLE);
+}
+
+static void
+continue_sending(struct conn *c)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (tls_write(c->tls, go_on, sizeof(go_on) - 1))
+		c->close_after = true;
+}
+
+/* One request at most; false when there is nothing more to do now. */
+static bool
+feed(struct conn *c)
+{
+	struct request_origin from = origin_of(c);
+	struct buf *in = tls_in(c->tls);
+	enum http_step step;
+	size_t eaten;
+	enum err why;
+
+	if (in->len == 0)
+		return false;
+	step = http_feed(c->http, buf_at(in), in->len, &eaten, &why);
+	buf_eat(in, eaten);
+	switch (step) {
+	case HTTP_MORE:
+		return false;
+	case HTTP_CONTINUE:
+		/* A client that did not wait has sent its body already and needs no leave. */
+		if (in->len == 0)
+			continue_sending(c);
+		return !c->close_after;
+	case HTTP_WHOLE:
+		enter(c, PHASE_WORKING);
+		request_begin(c, c->http, &from);
+		return true;
+	case HTTP_REFUSED:
+		enter(c, PHASE_WORKING);
+		request_refuse(c, why, &from);
+		return false;
+	}
+	return false;
+}
+
+/* Works through what has arrived, one request after the other, as long as each is answered at once. */
+static void
+pump(struct conn *c)
+{
+	if (c->pumping)
+		return;
+	c->pumping = true;
+	while (!c->request && !c->close_after && tls_waiting(c->tls) == 0 && feed(c))
+		;
+	c->pumping = false;
+	if (!c->request)
+		settle(c);
+	if (c->phase != PHASE_LINGER)
+		tls_read_on(c->tls); /* may free c: last */
+}
+
+void
+conn_answer(struct conn *c, const void *bytes, size_t n, bool keep)
+{
+	if (!keep)
+		c->close_after = true;
+	if (n == 0 || tls_write(c->tls, bytes, n))
+		c->close_after = true;
+	c->request = NULL;
+	if (!c->close_after)
+		http_next(c->http);
+	pump(c);
+}
+
+/* ── what TLS tells ── */
+
+static void
+on_opened(void *arg)
+{
+	if (proc_page())
+		page_add(proc_page(), METRIC_HANDSHAKES, 1);
+	enter(arg, PHASE_IDLE);
+}
+
+static void
+on_bytes(void *arg)
+{
+	struct conn *c = arg;
+
+	if (c->phase == PHASE_IDLE)
+		enter(c, PHASE_READING);
+	pump(c);
+}
+
+static void
+on_drained(void *arg)
+{
+	pump(arg);
+}
+
+static void
+on_ended(void *arg, enum err why)
+{
+	struct conn *c = arg;
+
+	if (c->phase == PHASE_HANDSHAKE && proc_page())
+		page_add(proc_page(), METRIC_HANDSHAKES_FAILED, 1);
+	/* A client may say that it has sent all and still wait for its answer. */
+	if (why == ERR_OK && (c->request || tls_waiting(c->tls) > 0) && c->phase != PHASE_LINGER) {
+		c->half_closed = true;
+		return;
+	}
+	conn_free(c);
+}
+
+static const struct tls_hooks hooks = {
+	.opened = on_opened, .bytes = on_bytes, .drained = on_drained, .ended = on_ended};
+
+/* ── deadlines come due ── */
+
+static void
+expire(struct conn *c)
+{
+	struct request_origin from = origin_of(c);
+
+	if (c->phase == PHASE_READING) {
+		enter(c, PHASE_WORKING);
+		request_refuse(c, ERR_REQUEST_TIMEOUT, &from);
+	} else if (c->phase == PHASE_IDLE) {
+		end_politely(c);
+	} else {
+		if (c->phase == PHASE_HANDSHAKE && proc_page())
+			page_add(proc_page(), METRIC_HANDSHAKES_FAILED, 1);
+		conn_free(c);
+	}
+}
+
+static void
+on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	int64_t now = clock_mono_ms();
+
+	(void)fd, (void)what, (void)arg;
+	for (int p = 0; p < PHASE_TIMED; p++)
+		while (all.queue[p].first && all.queue[p].first->deadline_ms <= now)
+			expire(all.queue[p].first);
+}
+
+/* ── accept ── */
+
+static bool
+is_loopback(const uint8_t ip[16])
+{
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	static const uint8_t one[16] = {[15] = 1};
+
+	return memcmp(ip, one, 16) == 0 || (memcmp(ip, mapped, 12) == 0 && ip[12] == 127);
+}
+
+/* Both families as 16 bytes, IPv4 mapped; text for the messages and the log. */
+static void
+address_of(const struct sockaddr_storage *from, uint8_t ip[16], char text[46])
+{
+	memset(ip, 0, 16);
+	if (from->ss_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const void *)from;
+
+		ip[10] = ip[11] = 0xff;
+		memcpy(ip + 12, &v4->sin_addr, 4);
+		(void)inet_ntop(AF_INET, &v4->sin_addr, text, 46);
+	} else if (from->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const void *)from;
+
+		memcpy(ip, &v6->sin6_addr, 16);
+		(void)inet_ntop(AF_INET6, &v6->sin6_addr, text, 46);
+	} else {
+		text[0] = '\0';
+	}
+}
+
+static struct conn *
+conn_new(int fd, const struct sockaddr_storage *from)
+{
+	struct http_limits limits = {.head_bytes_max = HTTP_HEAD_BYTES_MAX,
+								 .target_bytes_max = HTTP_TARGET_BYTES_MAX,
+								 .body_bytes_max = (size_t)conf_int(proc_conf(), CONF_GATE_BODY),
+								 .headers_max = HTTP_HEADERS_MAX};
+	struct ip_count *count;
+	struct conn *c = NULL;
+	uint8_t ip[16];
+	char text[46];
+
+	address_of(from, ip, text);
+	if (all.n >= (unsigned)conf_int(proc_conf(), CONF_GATE_CONNECTIONS) || !(count = count_ip(ip)))
+		return NULL;
+	if (count->n++ >= (unsigned)conf_int(proc_conf(), CONF_GATE_PER_IP)) {
+		uncount_ip(count);
+		return NULL;
+	}
+	if (!(c = mem_new(1, sizeof(*c))) || !(c->http = http_new(&limits)) ||
+		tls_new(all.server, proc_base(), fd, &hooks, c, &c->tls)) {
+		if (c)
+			http_free(c->http);
+		mem_free(c);
+		uncount_ip(count);
+		return NULL;
+	}
+	c->from = count;
+	c->loopback = is_loopback(ip);
+	memcpy(c->ip, text, sizeof(text));
+	join_queue(c, PHASE_HANDSHAKE);
+	all.n++;
+	gauge();
+	return c;
+}
+
+static void
+on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what, (void)arg;
+	for (unsigned i = 0; i < ACCEPT_PER_TURN; i++) {
+		struct sockaddr_storage from = {0};
+		socklen_t from_bytes = sizeof(from);
+		int client = accept4(fd, (struct sockaddr *)&from, &from_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (client < 0)
+			return; /* taken by another gate, gone again, or out of descriptors: the next turn tries again */
+		if (conn_new(client, &from))
+			continue;
+		close(client);
+		if (proc_page())
+			page_add(proc_page(), METRIC_REFUSED_CONNECTIONS, 1);
+	}
+}
+
+enum err
+conn_listen(int fd)
+{
+	struct timeval every = {0, SWEEP_MS * 1000};
+
+	all.accept = event_new(proc_base(), fd, EV_READ | EV_PERSIST, on_acceptable, NULL);
+	all.sweep = event_new(proc_base(), -1, EV_PERSIST, on_sweep, NULL);
+	if (!all.accept || !all.sweep || evutil_make_socket_nonblocking(fd) || event_add(all.accept, NULL) ||
+		event_add(all.sweep, &every))
+		return ERR_MEMORY;
+	return ERR_OK;
+}
+
+void
+conn_use(struct tls_server *server)
+{
+	tls_server_hold(server);
+	tls_server_release(all.server);
+	all.server = server;
+}
+
+void
+conn_stop(void (*done)(void))
+{
+	struct conn *next;
+
+	all.stopped = done;
+	if (all.accept)
+		event_del(all.accept);
+	for (struct conn *c = all.queue[PHASE_HANDSHAKE].first; c; c = next) {
+		next = c->after;
+		conn_free(c);
+	}
+	for (struct conn *c = all.queue[PHASE_IDLE].first; c; c = next) {
+		next = c->after;
+		end_politely(c);
+	}
+	if (all.n == 0)
+		done();
+}
+
+unsigned
+conn_count(void)
+{
+	return all.n;
+}

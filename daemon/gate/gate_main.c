@@ -1,0 +1,171 @@
+/*
+ * gate — mutual TLS, HTTP, JSON: the one process that clients talk to.
+ * What it alone holds: the TLS key. It holds no database, no other key, and no way to ask for a stored card.
+ * Answers: clients_changed. Asks: tokenize (vault); client_of and every command and read of the API (ledger).
+ * Jail: policy/jail_common.def + jail_gate.def; no file, no new socket but those that accept gives.
+ * Gifts: one listening socket, TLS_CERT, TLS_KEY, TLS_CA; the monitor gives the latter three anew before a reload.
+ * Signals: none of its own; stop and reload come from the monitor. Exit: 0 stopped, 1 failed.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/gate/client_cache.h"
+#include "daemon/gate/conn.h"
+#include "daemon/gate/render.h"
+#include "daemon/gate/shape.h"
+#include "daemon/wire/proc.h"
+#include "policy/schema/wire.pb.h"
+
+#define FILE_BYTES_MAX 65536
+
+/* A gift's whole content with a NUL behind it, which mbedTLS wants of PEM. */
+struct file {
+	uint8_t *bytes;
+	size_t n;
+};
+
+static void
+file_clear(struct file *f)
+{
+	mem_free(f->bytes);
+	*f = (struct file){0};
+}
+
+static enum err
+file_read(int gift, struct file *out)
+{
+	int fd = proc_gift(gift, NULL);
+	ssize_t got = 0;
+
+	if (fd < 0)
+		return ERR_FILE_MISSING;
+	if ((out->bytes = mem_new(1, FILE_BYTES_MAX + 1)))
+		while (out->n < FILE_BYTES_MAX &&
+			   (got = pread(fd, out->bytes + out->n, FILE_BYTES_MAX - out->n, (off_t)out->n)) > 0)
+			out->n += (size_t)got;
+	close(fd);
+	if (!out->bytes)
+		return ERR_MEMORY;
+	if (got < 0 || out->n == FILE_BYTES_MAX)
+		return ERR_IO;
+	out->n++;
+	return ERR_OK;
+}
+
+/* PEM is parsed with its NUL, DER without. */
+static size_t
+length_of(const struct file *f)
+{
+	return f->bytes && strncmp((const char *)f->bytes, "-----", 5) == 0 ? f->n : f->n - 1;
+}
+
+static enum err
+load_tls(void)
+{
+	struct file certificate = {0}, key = {0}, ca = {0};
+	struct tls_server *server = NULL;
+	enum err e;
+
+	if (!(e = file_read(sp_gift_GIFT_TLS_CERT, &certificate)) && !(e = file_read(sp_gift_GIFT_TLS_KEY, &key)) &&
+		!(e = file_read(sp_gift_GIFT_TLS_CA, &ca))) {
+		struct tls_material m = {.certificate = certificate.bytes,
+								 .certificate_bytes = length_of(&certificate),
+								 .key = key.bytes,
+								 .key_bytes = length_of(&key),
+								 .client_ca = ca.bytes,
+								 .client_ca_bytes = length_of(&ca),
+								 .allow_1_2 = conf_bool(proc_conf(), CONF_TLS12)};
+
+		e = tls_server_new(&m, &server);
+	}
+	file_clear(&certificate);
+	file_clear(&key);
+	file_clear(&ca);
+	if (e)
+		return e;
+	conn_use(server);
+	page_set(proc_page(), METRIC_CERT_EXPIRY, (uint64_t)tls_server_expires_at_s(server));
+	tls_server_release(server);
+	return ERR_OK;
+}
+
+static enum err
+before_jail(void)
+{
+	shape_open();
+	render_livemode(strcmp(conf_text(proc_conf(), CONF_MODE), "live") == 0);
+	return load_tls();
+}
+
+static enum err
+after_jail(void)
+{
+	int fd = proc_gift(sp_gift_GIFT_LISTEN, NULL);
+	enum err e = fd < 0 ? ERR_FILE_MISSING : conn_listen(fd);
+
+	if (!e)
+		proc_state(PAGE_SERVING, ERR_OK);
+	return e;
+}
+
+/* New material when the monitor gave some; what does not load leaves the old in force. */
+static void
+on_reload(void)
+{
+	enum err e = load_tls();
+
+	if (e && e != ERR_FILE_MISSING)
+		log_warn("TLS files kept as they were", LOG_E("cause", e));
+	else if (!e)
+		log_info("TLS files loaded anew", LOG_S("file", "certificate, key, client CA"));
+	client_cache_empty();
+}
+
+static void
+exit_now(void)
+{
+	proc_exit(0);
+}
+
+static void
+on_grace_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	log_warn("stopped with connections open", LOG_I("connections", conn_count()));
+	proc_exit(0);
+}
+
+static void
+on_stop(uint32_t grace_ms)
+{
+	struct timeval grace = {grace_ms / 1000, grace_ms % 1000 * 1000};
+
+	(void)event_base_once(proc_base(), -1, EV_TIMEOUT, on_grace_over, NULL, &grace);
+	conn_stop(exit_now);
+}
+
+static void
+answer_clients_changed(struct call *call, const void *req)
+{
+	(void)call, (void)req;
+	client_cache_empty();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct answer answers[] = {{MSG_clients_changed, answer_clients_changed}, {MSG_NONE, NULL}};
+	static const struct proc_spec spec = {.self = PROCESS_GATE,
+										  .answers = answers,
+										  .before_jail = before_jail,
+										  .after_jail = after_jail,
+										  .on_reload = on_reload,
+										  .on_stop = on_stop};
+
+	return proc_run(&spec, argc, argv);
+}

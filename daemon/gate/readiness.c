@@ -1,0 +1,115 @@
+#include "daemon/gate/readiness.h"
+
+#include "daemon/base/clock.h"
+#include "daemon/wire/proc.h"
+
+#define LOOK_EVERY_MS 10
+#define PAGES_MAX     64
+
+static const struct {
+	enum process process;
+	unsigned instances;
+} processes[] = {
+#define PROCESS(ID, name, instances, what) {PROCESS_##ID, instances},
+#include "policy/processes.def"
+#undef PROCESS
+};
+
+static unsigned
+gather(const struct page *pages[PAGES_MAX])
+{
+	unsigned n = 0;
+
+	for (size_t p = 0; p < sizeof(processes) / sizeof(*processes); p++)
+		for (unsigned i = 0; i < processes[p].instances && n < PAGES_MAX; i++)
+			if ((pages[n] = proc_page_of(processes[p].process, i)))
+				n++;
+	return n;
+}
+
+struct health
+readiness_now(void)
+{
+	static struct health last;
+	static int64_t looked_at_ms;
+	int64_t now = clock_mono_ms();
+	const struct page *pages[PAGES_MAX];
+
+	if (looked_at_ms && now - looked_at_ms < LOOK_EVERY_MS)
+		return last;
+	looked_at_ms = now;
+	last = page_health(pages, gather(pages), now);
+	return last;
+}
+
+enum err
+readiness_refusal(bool effect)
+{
+	struct health h = readiness_now();
+
+	switch (h.state) {
+	case PAGE_SERVING:
+		return ERR_OK;
+	case PAGE_REFUSING:
+		return effect ? (h.cause ? h.cause : ERR_LIMIT) : ERR_OK;
+	case PAGE_SEALED:
+		return h.cause ? h.cause : ERR_VAULT_SEALED;
+	case PAGE_STARTING:
+		return h.cause ? h.cause : ERR_NOT_READY;
+	case PAGE_STOPPING:
+		return ERR_SHUTTING_DOWN;
+	}
+	return ERR_INTERNAL;
+}
+
+/* The names that a client knows, and the process that each stands on. */
+static const struct {
+	const char *name;
+	enum process process;
+} checks[] = {{"vault", PROCESS_VAULT},
+			  {"hsm", PROCESS_HSM},
+			  {"ledger", PROCESS_LEDGER},
+			  {"processors", PROCESS_COURIER},
+			  {"queue", PROCESS_HERALD}};
+
+static bool
+write_check(struct writer *w, const char *name, struct health h, bool failing_only)
+{
+	bool well = h.state == PAGE_SERVING;
+
+	if (well && failing_only)
+		return true;
+	writer_begin(w, name, '{');
+	writer_text(w, "status", page_state_word(h.state));
+	if (h.cause) {
+		writer_text(w, "code", err_code(h.cause));
+		writer_text(w, "detail", err_title(h.cause));
+	}
+	writer_end(w, '}');
+	return well;
+}
+
+static bool
+is_audit(enum err e)
+{
+	return e == ERR_AUDIT_AWAY || e == ERR_DISK_FULL;
+}
+
+bool
+readiness_checks(struct writer *w, bool failing_only)
+{
+	struct health audit = {PAGE_SERVING, ERR_OK, PROCESS_VAULT};
+	int64_t now = clock_mono_ms();
+	bool well = true;
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
+		const struct page *page = proc_page_of(checks[i].process, 0);
+		struct health h = page_health(&page, 1, now);
+
+		/* Both logs are written by the processes whose effects they record: a log's trouble shows in their cause. */
+		if (is_audit(h.cause))
+			audit = h;
+		well = write_check(w, checks[i].name, h, failing_only) && well;
+	}
+	return write_check(w, "audit", audit, failing_only) && well;
+}
