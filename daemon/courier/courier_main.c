@@ -44,7 +44,6 @@ finished(void)
 static void
 on_stop(uint32_t grace_ms)
 {
-	proc_state(PAGE_STOPPING, ERR_SHUTTING_DOWN);
 	jobs_stop(grace_ms, finished);
 }
 

@@ -11,10 +11,13 @@ courier_SOURCES = daemon/courier/courier_main.c
 courier_LDADD = $(LIB_COURIER)
 
 if CMOCKA
-check_PROGRAMS += tests/unit/courier/simulator_test tests/unit/courier/jobs_test
-TESTS += tests/unit/courier/simulator_test tests/unit/courier/jobs_test
+courier_tests = tests/unit/courier/simulator_test tests/unit/courier/jobs_test tests/unit/courier/process_test
+check_PROGRAMS += $(courier_tests)
+TESTS += $(courier_tests)
 tests_unit_courier_simulator_test_SOURCES = tests/unit/courier/simulator_test.c
 tests_unit_courier_simulator_test_LDADD = $(LIB_COURIER) $(LIB_TEST)
 tests_unit_courier_jobs_test_SOURCES = tests/unit/courier/jobs_test.c
 tests_unit_courier_jobs_test_LDADD = $(LIB_COURIER) $(LIB_TEST)
+tests_unit_courier_process_test_SOURCES = tests/unit/courier/process_test.c
+tests_unit_courier_process_test_LDADD = $(LIB_WIRE) $(LIB_TEST)
 endif

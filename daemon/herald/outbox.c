@@ -64,6 +64,15 @@ outbox_failed(struct outbox_order *o, const char *key, uint64_t sequence, int64_
 
 /* ── entries ── */
 
+/* Events wait, payments do not: a sink in trouble is a warning of a process that serves. */
+static void
+say_state(enum err e)
+{
+	static enum err said = ERR_OK;
+	if (e != said)
+		proc_state(PAGE_SERVING, said = e);
+}
+
 static void
 sink_done(void *arg, enum err e)
 {
@@ -76,11 +85,9 @@ sink_done(void *arg, enum err e)
 	if (entry->worst != ERR_OK) {
 		outbox_failed(&outbox.order, entry->key, entry->sequence, clock_mono_ms());
 		log_warn("an event was not taken", LOG_I("sequence", entry->sequence), LOG_E("error", entry->worst));
-		proc_state(PAGE_SERVING, entry->worst);
-	} else {
+	} else
 		page_add(proc_page(), METRIC_PUBLISHED, 1);
-		proc_state(PAGE_SERVING, ERR_OK);
-	}
+	say_state(entry->worst);
 	sp_publish_rep rep = sp_publish_rep_init_zero;
 	call_reply(entry->call, entry->worst, entry->worst == ERR_OK ? &rep : NULL);
 	mem_free(entry);
