@@ -35,43 +35,31 @@ struct answer {
 };
 
 static void
-curl_exec(const struct stage *s, const char *method, const char *path, const char *idempotency, const int in[2],
-		  const int out[2])
+curl_exec(const struct stage *s, const char *method, const char *path, const char *idempotency, bool has_body,
+		  const int in[2], const int out[2])
 {
 	char url[256], header[96];
+	const char *argv[32] = {
+		"curl",   "-sS",   "-i",    "--max-time", "40", "--tlsv1.3", "--cacert", s->ca,
+		"--cert", s->cert, "--key", s->key,       "-X", method,      "-w",       "\n%{http_code} %{time_total}"};
+	size_t n = 16;
+
 	snprintf(url, sizeof url, "%s%s", s->base, path);
-	snprintf(header, sizeof header, "Idempotency-Key: %s", idempotency ? idempotency : "none");
+	snprintf(header, sizeof header, "Idempotency-Key: %s", idempotency ? idempotency : "");
+	if (idempotency) {
+		argv[n++] = "-H";
+		argv[n++] = header;
+	}
+	if (has_body) { /* through the pipe: arguments stand in ps */
+		argv[n++] = "-H";
+		argv[n++] = "Content-Type: application/json";
+		argv[n++] = "--data-binary";
+		argv[n++] = "@-";
+	}
+	argv[n] = url;
 	dup2(in[0], STDIN_FILENO);
 	dup2(out[1], STDOUT_FILENO);
-	char *argv[] = {"curl",
-					"-sS",
-					"-i",
-					"--max-time",
-					"40",
-					"--tlsv1.3",
-					"--cacert",
-					(char *)(uintptr_t)s->ca,
-					"--cert",
-					(char *)(uintptr_t)s->cert,
-					"--key",
-					(char *)(uintptr_t)s->key,
-					"-X",
-					(char *)(uintptr_t)method,
-					"-H",
-					"Content-Type: application/json",
-					"-H",
-					header,
-					"-w",
-					"\n%{http_code} %{time_total}",
-					"--data-binary",
-					"@-",
-					url,
-					NULL};
-	if (!idempotency)
-		argv[17] = "X-Demo: 1";
-	if (strcmp(method, "GET") == 0) /* no body: end the list at the URL */
-		argv[20] = url, argv[21] = NULL;
-	execvp("curl", argv);
+	execvp("curl", (char *const *)(uintptr_t)argv);
 	_exit(127);
 }
 
@@ -109,7 +97,7 @@ call(struct stage *s, const char *method, const char *path, const char *idempote
 	}
 	pid_t pid = fork();
 	if (pid == 0)
-		curl_exec(s, method, path, idempotency, in, out);
+		curl_exec(s, method, path, idempotency, body != NULL, in, out);
 	close(in[0]);
 	close(out[1]);
 	if (body && write(in[1], body, strlen(body)) < 0)

@@ -1,1 +1,11 @@
-# console/ctl: sources, programs and tests of this room.
+# console/ctl: the `sallyport` command, one file per command.
+bin_PROGRAMS += console/ctl/sallyport
+console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/ctl.c console/ctl/ctl.h console/ctl/help.c console/ctl/help.h \
+	console/ctl/ca.c console/ctl/ca.h console/ctl/officer.c console/ctl/officer.h console/ctl/scopes.c console/ctl/scopes.h \
+	console/ctl/layout.c console/ctl/layout.h console/ctl/show.c console/ctl/show.h \
+	console/ctl/cmd_init.c console/ctl/cmd_status.c console/ctl/cmd_client.c console/ctl/cmd_key.c console/ctl/cmd_payment.c \
+	console/ctl/cmd_config.c console/ctl/cmd_ledger.c console/ctl/cmd_demo.c \
+	console/ctl/cmd_audit.c console/ctl/cmd_audit_export.c
+console_ctl_sallyport_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+console_ctl_sallyport_LDADD = $(LIB_WIRE) $(LIB_AUDIT) $(JANSSON_LIBS) $(MBEDX509_LIBS)
+EXTRA_DIST += console/ctl/commands.def console/ctl/exit_codes.def

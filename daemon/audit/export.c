@@ -157,7 +157,7 @@ small_text(const struct export_keys *keys, enum small which, struct buf *out)
 }
 
 static enum err
-tile_list(const struct tiles *t, struct buf *out)
+tile_list(const struct tile_set *t, struct buf *out)
 {
 	struct tile_at at;
 	enum err e = ERR_OK;

@@ -37,7 +37,7 @@ struct export_log {
 	size_t note_bytes;
 	uint64_t records_bytes;
 	crypto_hash_sha256_state records_sum;
-	struct tiles tiles;
+	struct tile_set tiles;
 };
 struct export {
 	struct export_keys keys;

@@ -23,3 +23,8 @@ endif
 check_PROGRAMS += tests/unit/audit/audit_make
 tests_unit_audit_audit_make_SOURCES = tests/unit/audit/audit_make.c
 tests_unit_audit_audit_make_LDADD = $(LIB_AUDIT)
+
+# Third parties' tools on an export, and on changed ones (N changes, SEED).
+dist_check_SCRIPTS += tests/unit/audit/third_party.sh
+TESTS += tests/unit/audit/third_party.sh
+EXTRA_DIST += tests/attack/audit_tamper.py tests/attack/audit_verify.go

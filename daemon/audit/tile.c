@@ -7,20 +7,20 @@
 #include <string.h>
 
 void
-tile_init(struct tiles *t, bool keep)
+tile_init(struct tile_set *t, bool keep)
 {
 	memset(t, 0, sizeof(*t));
 	t->keep = keep;
-	for (unsigned l = 0; l < TILE_LEVELS; l++) {
+	for (unsigned l = 0; l < TILE_SET_LEVELS; l++) {
 		buf_init(&t->level[l].sums, SIZE_MAX / 4);
 		buf_init(&t->level[l].bytes, SIZE_MAX / 4);
 	}
 }
 
 void
-tile_clear(struct tiles *t)
+tile_clear(struct tile_set *t)
 {
-	for (unsigned l = 0; l < TILE_LEVELS; l++) {
+	for (unsigned l = 0; l < TILE_SET_LEVELS; l++) {
 		buf_clear(&t->level[l].sums);
 		buf_clear(&t->level[l].bytes);
 	}
@@ -42,7 +42,7 @@ tile_root(const struct tile_level *l, uint8_t out[HASH_BYTES])
 
 /* A full tile is summed up and becomes one hash of the level above. */
 static enum err
-close_tile(struct tiles *t, unsigned level, uint8_t root_out[HASH_BYTES])
+close_tile(struct tile_set *t, unsigned level, uint8_t root_out[HASH_BYTES])
 {
 	struct tile_level *l = &t->level[level];
 	uint8_t sum[32];
@@ -59,14 +59,14 @@ close_tile(struct tiles *t, unsigned level, uint8_t root_out[HASH_BYTES])
 }
 
 enum err
-tile_add(struct tiles *t, const uint8_t leaf_hash[HASH_BYTES])
+tile_add(struct tile_set *t, const uint8_t leaf_hash[HASH_BYTES])
 {
 	uint8_t hash[HASH_BYTES];
 	enum err e = ERR_OK;
 
 	memcpy(hash, leaf_hash, HASH_BYTES);
 	t->size++;
-	for (unsigned l = 0; l < TILE_LEVELS && !e; l++) {
+	for (unsigned l = 0; l < TILE_SET_LEVELS && !e; l++) {
 		memcpy(t->level[l].now[t->level[l].width++], hash, HASH_BYTES);
 		if (t->level[l].width < TILE_WIDTH)
 			return ERR_OK;
@@ -77,12 +77,12 @@ tile_add(struct tiles *t, const uint8_t leaf_hash[HASH_BYTES])
 
 /* The frontier is made of the partial tiles: those of the highest level hold the largest subtrees. */
 void
-tile_tree(const struct tiles *t, struct tree *out)
+tile_tree(const struct tile_set *t, struct tree *out)
 {
 	unsigned n = 0;
 
 	memset(out, 0, sizeof(*out));
-	for (unsigned l = TILE_LEVELS; l-- > 0;) {
+	for (unsigned l = TILE_SET_LEVELS; l-- > 0;) {
 		struct tree part = {.size = 0};
 		for (unsigned i = 0; i < t->level[l].width; i++)
 			tree_append(&part, t->level[l].now[i]);
@@ -115,9 +115,9 @@ make_path(struct tile_at *at)
 
 /* Sets at to the first tile at or after (level, index). */
 static bool
-seek(const struct tiles *t, unsigned level, uint64_t index, struct tile_at *at)
+seek(const struct tile_set *t, unsigned level, uint64_t index, struct tile_at *at)
 {
-	for (; level < TILE_LEVELS; level++, index = 0) {
+	for (; level < TILE_SET_LEVELS; level++, index = 0) {
 		const struct tile_level *l = &t->level[level];
 		at->level = level;
 		at->index = index;
@@ -138,19 +138,19 @@ seek(const struct tiles *t, unsigned level, uint64_t index, struct tile_at *at)
 }
 
 bool
-tile_first(const struct tiles *t, struct tile_at *out)
+tile_first(const struct tile_set *t, struct tile_at *out)
 {
 	return seek(t, 0, 0, out);
 }
 
 bool
-tile_next(const struct tiles *t, struct tile_at *at)
+tile_next(const struct tile_set *t, struct tile_at *at)
 {
 	return seek(t, at->level, at->index + 1, at);
 }
 
 const uint8_t *
-tile_bytes(const struct tiles *t, const struct tile_at *at)
+tile_bytes(const struct tile_set *t, const struct tile_at *at)
 {
 	const struct tile_level *l = &t->level[at->level];
 

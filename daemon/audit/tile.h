@@ -16,7 +16,7 @@
 
 #define TILE_WIDTH     256
 #define TILE_BYTES     ((size_t)TILE_WIDTH * HASH_BYTES)
-#define TILE_LEVELS    8
+#define TILE_SET_LEVELS    8
 #define TILE_PATH_MAX  64
 
 struct tile_level {
@@ -26,18 +26,18 @@ struct tile_level {
 	struct buf sums;                     /* their SHA-256 */
 	struct buf bytes;                    /* their bytes: kept tiles above level 0 */
 };
-struct tiles {
+struct tile_set {
 	uint64_t size;
 	bool keep;
-	struct tile_level level[TILE_LEVELS];
+	struct tile_level level[TILE_SET_LEVELS];
 };
 
-void tile_init(struct tiles *t, bool keep);
-void tile_clear(struct tiles *t);
+void tile_init(struct tile_set *t, bool keep);
+void tile_clear(struct tile_set *t);
 /* ERR_MEMORY · ERR_LIMIT. */
-enum err tile_add(struct tiles *t, const uint8_t leaf_hash[HASH_BYTES]) MUST;
+enum err tile_add(struct tile_set *t, const uint8_t leaf_hash[HASH_BYTES]) MUST;
 /* The tree of all that was added: its root is the log's. */
-void tile_tree(const struct tiles *t, struct tree *out);
+void tile_tree(const struct tile_set *t, struct tree *out);
 
 /* One tile of the finished log, in the order of their paths: level by level, full ones first. */
 struct tile_at {
@@ -47,9 +47,9 @@ struct tile_at {
 	uint8_t sum[32];
 };
 /* tile_first/tile_next: false when there is no (further) tile. */
-bool tile_first(const struct tiles *t, struct tile_at *out);
-bool tile_next(const struct tiles *t, struct tile_at *at);
+bool tile_first(const struct tile_set *t, struct tile_at *out);
+bool tile_next(const struct tile_set *t, struct tile_at *at);
 /* Bytes of a tile above level 0, or of a partial one (borrowed); NULL: a full tile of level 0, which nobody kept. */
-const uint8_t *tile_bytes(const struct tiles *t, const struct tile_at *at);
+const uint8_t *tile_bytes(const struct tile_set *t, const struct tile_at *at);
 
 #endif

@@ -35,7 +35,7 @@ struct checking {
 	bool keys_read, stop;
 	/* the log that is being read */
 	struct verify_log *log;
-	struct tiles tiles;
+	struct tile_set tiles;
 	struct tile_at due; /* the tile that must come next */
 	bool tile_due, note_good, records_seen, list_seen, told;
 	char carry[LEAF_BYTES_MAX];

@@ -202,6 +202,8 @@ allow_call(scmp_filter_ctx ctx, const struct jail_call *c)
 {
 	if (c->number < 0) /* this architecture has no such call */
 		return 0;
+	if (c->refuse)
+		return seccomp_rule_add(ctx, SCMP_ACT_ERRNO((unsigned)c->refuse), c->number, 0);
 	if (c->arg < 0)
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c->number, 0);
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c->number, 1,
@@ -236,7 +238,7 @@ filter_calls(const struct jail_spec *s, struct jail *out)
 		rc = allow_call(ctx, &s->calls[i]);
 		if (rc == -EEXIST) /* the common rows and a process's own may name the same call */
 			rc = 0;
-		else if (s->calls[i].number >= 0)
+		else if (s->calls[i].number >= 0 && !s->calls[i].refuse)
 			out->calls++;
 	}
 	if (rc == 0 && s->threads_later)

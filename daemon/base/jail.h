@@ -26,6 +26,7 @@ struct jail_call {
 	const char *reason; /* shown by `sallyport status --jails` */
 	int arg;            /* -1: any arguments; else this argument must satisfy (value & mask) == want */
 	unsigned long mask, want;
+	int refuse; /* not 0: the call fails with this errno instead (what a library does without when it must) */
 };
 struct jail_path {
 	int dir_fd;       /* directory or file that may be used beneath; opened by the monitor, or -1 and then `path` */

@@ -6,9 +6,9 @@ daemon_courier_libcourier_a_SOURCES = daemon/courier/gw.h daemon/courier/gw.c da
 LIB_COURIER = daemon/courier/libcourier.a $(LIB_WIRE) $(JANSSON_LIBS)
 EXTRA_DIST += daemon/courier/gw.def
 
-pkglibexec_PROGRAMS += courier
-courier_SOURCES = daemon/courier/courier_main.c
-courier_LDADD = $(LIB_COURIER)
+pkglibexec_PROGRAMS += daemon/courier/courier
+daemon_courier_courier_SOURCES = daemon/courier/courier_main.c
+daemon_courier_courier_LDADD = $(LIB_COURIER)
 
 if CMOCKA
 courier_tests = tests/unit/courier/simulator_test tests/unit/courier/jobs_test tests/unit/courier/process_test

@@ -4,9 +4,9 @@ daemon_desk_libdesk_a_SOURCES = daemon/desk/desk.h daemon/desk/members.h daemon/
 	daemon/desk/relay.h daemon/desk/relay.c daemon/desk/desk_status.h daemon/desk/desk_status.c
 LIB_DESK = daemon/desk/libdesk.a $(LIB_WIRE)
 
-pkglibexec_PROGRAMS += desk
-desk_SOURCES = daemon/desk/desk_main.c
-desk_LDADD = $(LIB_DESK)
+pkglibexec_PROGRAMS += daemon/desk/desk
+daemon_desk_desk_SOURCES = daemon/desk/desk_main.c
+daemon_desk_desk_LDADD = $(LIB_DESK)
 
 if CMOCKA
 check_PROGRAMS += tests/unit/desk/desk_test

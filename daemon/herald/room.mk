@@ -6,9 +6,9 @@ daemon_herald_libherald_a_SOURCES = daemon/herald/bus.h daemon/herald/bus.c daem
 LIB_HERALD = daemon/herald/libherald.a $(LIB_WIRE) $(JANSSON_LIBS)
 EXTRA_DIST += daemon/herald/bus.def
 
-pkglibexec_PROGRAMS += herald
-herald_SOURCES = daemon/herald/herald_main.c
-herald_LDADD = $(LIB_HERALD)
+pkglibexec_PROGRAMS += daemon/herald/herald
+daemon_herald_herald_SOURCES = daemon/herald/herald_main.c
+daemon_herald_herald_LDADD = $(LIB_HERALD)
 
 if CMOCKA
 check_PROGRAMS += tests/unit/herald/herald_test

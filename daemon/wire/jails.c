@@ -1,5 +1,6 @@
 #include "daemon/wire/jails.h"
 
+#include <errno.h>
 #include <seccomp.h>
 #include <string.h>
 #include <fcntl.h>
@@ -30,6 +31,15 @@ add_call(struct rows *r, int number, const char *reason, int arg, unsigned long 
 }
 
 static void
+refuse_call(struct rows *r, int number, const char *reason, int with)
+{
+	size_t n = r->spec.calls_n;
+	add_call(r, number, reason, -1, 0, 0);
+	if (r->spec.calls_n > n)
+		r->calls[n].refuse = with;
+}
+
+static void
 add_path(struct rows *r, bool write, const char *where, const char *reason)
 {
 	bool own = strcmp(where, "@dir") == 0;
@@ -46,6 +56,7 @@ add_path(struct rows *r, bool write, const char *where, const char *reason)
 #define RW                                     true
 #define CALL(name, reason)                     add_call(r, SCMP_SYS(name), reason, -1, 0, 0);
 #define CALL_IF(name, arg, mask, want, reason) add_call(r, SCMP_SYS(name), reason, arg, mask, want);
+#define REFUSE(name, with, reason)             refuse_call(r, SCMP_SYS(name), reason, with);
 #define PATH(access, where, reason)            add_path(r, access, where, reason);
 #define THREADS(reason)                        r->spec.threads_later = true;
 #define TCP_CONNECT(reason)                    r->spec.tcp_connect = true;

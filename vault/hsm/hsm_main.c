@@ -10,7 +10,6 @@
  * and what that names (a test installation's token). Signals         none of its own. Exit 0 told to stop · 1 could not
  * start.
  */
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,9 +326,6 @@ before_jail(void)
 	enum err e = find_softhsm_conf();
 	if (e != ERR_OK)
 		return e;
-	/* libsodium opens the random source and looks at the processor: both before the jail */
-	if (sodium_init() < 0)
-		return ERR_RANDOM;
 	/* a module that can't be loaded is a state that status names, not a reason to be started for ever */
 	hsm.start = p11_load(conf_text(c, CONF_HSM_MODULE), conf_text(c, CONF_HSM_TOKEN), conf_bool(c, CONF_HSM_SOFTWARE),
 						 &hsm.p11);

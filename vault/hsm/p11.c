@@ -78,8 +78,7 @@ is_software(const char *maker)
 static enum err
 noted(struct p11 *p, CK_RV rv)
 {
-	if (rv != CKR_OK)
-		p->last = rv;
+	p->last = rv;
 	return ckr_err(rv);
 }
 

@@ -36,7 +36,7 @@ struct p11 {
 	CK_SESSION_HANDLE session;
 	bool session_open;
 	struct p11_power power;
-	CK_RV last; /* the last value that was not CKR_OK: for the log */
+	CK_RV last; /* how the last operation ended: for the log */
 	/* handles of objects by class and label, forgotten with the session */
 	struct p11_handle {
 		CK_OBJECT_CLASS class;
@@ -83,7 +83,7 @@ enum err p11_random(struct p11 *p, uint8_t *out, size_t bytes) MUST;
  * fails. */
 typedef CK_RV (*p11_fn)(struct p11 *p, void *arg);
 /*
- * p11_run(p, fn, arg): run it; when the session was lost, reopen it and run it once more. Notes what failed in p->last.
+ * p11_run(p, fn, arg): run it; when the session was lost, reopen it and run it once more.
  *   Returns   ckr_err of the last value; ERR_HSM_AWAY when nobody is logged in (any more).
  */
 enum err p11_run(struct p11 *p, p11_fn fn, void *arg) MUST;

@@ -4,8 +4,13 @@ vault_hsm_libhsm_a_SOURCES = vault/hsm/cryptoki.h vault/hsm/ckr.h vault/hsm/ckr.
 	vault/hsm/probe.c vault/hsm/hsmkey.h vault/hsm/hsmkey.c vault/hsm/wrap.h vault/hsm/wrap.c vault/hsm/hsmdata.h vault/hsm/hsmdata.c
 vault_hsm_libhsm_a_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
 
+pkglibexec_PROGRAMS += vault/hsm/hsm
+vault_hsm_hsm_SOURCES = vault/hsm/hsm_main.c
+vault_hsm_hsm_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
+vault_hsm_hsm_LDADD = vault/hsm/libhsm.a $(LIB_WIRE) $(P11KIT_LIBS)
+
 if CMOCKA
-hsm_test_programs = tests/unit/hsm/p11_test tests/unit/hsm/ckr_test
+hsm_test_programs = tests/unit/hsm/p11_test tests/unit/hsm/ckr_test tests/unit/hsm/broker_test
 check_PROGRAMS += $(hsm_test_programs)
 TESTS += $(hsm_test_programs)
 tests_unit_hsm_p11_test_SOURCES = tests/unit/hsm/p11_test.c tests/unit/hsm/token.h tests/unit/hsm/token.c
@@ -14,4 +19,8 @@ tests_unit_hsm_p11_test_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(P11KIT_LIBS) $(
 tests_unit_hsm_ckr_test_SOURCES = tests/unit/hsm/ckr_test.c
 tests_unit_hsm_ckr_test_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_hsm_ckr_test_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(LIB_TEST)
+# the process itself, in its jail: needs vault/hsm/hsm
+tests_unit_hsm_broker_test_SOURCES = tests/unit/hsm/broker_test.c tests/unit/hsm/broker.h tests/unit/hsm/broker.c tests/unit/hsm/token.h tests/unit/hsm/token.c
+tests_unit_hsm_broker_test_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hsm_broker_test_LDADD = vault/hsm/libhsm.a $(LIB_KEYS) $(P11KIT_LIBS) $(LIB_TEST)
 endif

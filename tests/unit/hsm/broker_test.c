@@ -1,0 +1,231 @@
+/* The hsm process itself: in its jail, with a real token, asked over its socket; and the vault's keyring on top of it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "daemon/base/secret.h"
+#include "tests/unit/hsm/broker.h"
+#include "tests/unit/hsm/token.h"
+#include "vault/boot.h"
+#include "vault/keyring.h"
+
+#define DEADLINE_MS 5000
+
+static enum err
+log_in(const char *pin)
+{
+	sp_hsm_login_req q = sp_hsm_login_req_init_zero;
+	q.pin.size = (pb_size_t)strlen(pin);
+	memcpy(q.pin.bytes, pin, q.pin.size);
+	return broker_ask(MSG_hsm_login, &q, NULL, 0, DEADLINE_MS);
+}
+
+static enum err
+init_token(void)
+{
+	sp_hsm_init_token_req q = sp_hsm_init_token_req_init_zero;
+	q.pin.size = (pb_size_t)strlen(TOKEN_PIN);
+	memcpy(q.pin.bytes, TOKEN_PIN, q.pin.size);
+	return broker_ask(MSG_hsm_init_token, &q, NULL, 0, DEADLINE_MS);
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	token_make();
+	return secret_open(65536) == ERR_OK ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	token_remove();
+	return 0;
+}
+
+struct run {
+	bool done;
+	enum err e;
+};
+
+static void
+on_done(void *arg, enum err e)
+{
+	struct run *r = arg;
+	assert_false(r->done);
+	r->done = true;
+	r->e = e;
+}
+
+static void
+boot_path(char *out, size_t size)
+{
+	(void)snprintf(out, size, "%s/boot", token_dir());
+}
+
+static void
+an_installation_is_made_once_and_opened_again(void **state)
+{
+	static struct boot b, back;
+	struct keyring *k, *again;
+	const struct secret *dek, *dek_again, *lsk, *lsk_again;
+	struct run r = {0};
+	char path[128];
+	uint32_t g;
+	(void)state;
+	boot_path(path, sizeof path);
+	assert_true(broker_start(token_dir(), TOKEN_MODULE, true));
+	assert_int_equal(log_in(TOKEN_PIN), ERR_HSM_TOKEN);
+	assert_int_equal(init_token(), ERR_OK);
+	assert_int_equal(log_in("not the pin"), ERR_HSM_PIN);
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(boot_init(&b, "acme", "a", true), ERR_OK);
+	assert_int_equal(keyring_new(&b, &k), ERR_OK);
+	assert_int_equal(keyring_make_all(k, broker_hsm(), DEADLINE_MS, on_done, &r), ERR_OK);
+	broker_wait(&r.done);
+	assert_int_equal(r.e, ERR_OK);
+	assert_int_equal(b.keys_n, 9);
+	r.done = false;
+	b.complete = true;
+	assert_int_equal(boot_store(path, &b, broker_hsm(), DEADLINE_MS, on_done, &r), ERR_OK);
+	broker_wait(&r.done);
+	assert_int_equal(r.e, ERR_OK);
+	assert_int_equal(broker_stop(), 0);
+	/* the next start: no making, the same keys */
+	assert_int_equal(boot_load(path, &back), ERR_OK);
+	assert_memory_equal(&b, &back, sizeof b);
+	assert_int_equal(keyring_new(&back, &again), ERR_OK);
+	assert_true(broker_start(token_dir(), TOKEN_MODULE, false));
+	assert_int_equal(init_token(), ERR_PERMISSION);
+	r.done = false;
+	assert_int_equal(keyring_unwrap_all(again, broker_hsm(), DEADLINE_MS, on_done, &r), ERR_OK);
+	broker_wait(&r.done);
+	assert_int_equal(r.e, ERR_HSM_AWAY); /* nobody has logged in */
+	assert_false(keyring_ready(again));
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	r.done = false;
+	assert_int_equal(keyring_unwrap_all(again, broker_hsm(), DEADLINE_MS, on_done, &r), ERR_OK);
+	broker_wait(&r.done);
+	assert_int_equal(r.e, ERR_OK);
+	assert_int_equal(keyring_active(again, KEY_DEK, &g), ERR_OK);
+	assert_int_equal(keyring_get(k, KEY_DEK, g, KEY_PROTECT, &dek), ERR_OK);
+	assert_int_equal(keyring_get(again, KEY_DEK, g, KEY_PROTECT, &dek_again), ERR_OK);
+	assert_memory_equal(dek->bytes, dek_again->bytes, 32);
+	assert_int_equal(keyring_get(k, KEY_LSK, 1, KEY_PROTECT, &lsk), ERR_OK);
+	assert_int_equal(keyring_get(again, KEY_LSK, 1, KEY_PROTECT, &lsk_again), ERR_OK);
+	assert_memory_equal(lsk->bytes, lsk_again->bytes, 32);
+	assert_memory_not_equal(lsk->bytes, dek->bytes, 32);
+	keyring_free(k);
+	keyring_free(again);
+	assert_int_equal(broker_stop(), 0);
+}
+
+static void
+status_tells_what_it_is(void **state)
+{
+	sp_hsm_status_req q = sp_hsm_status_req_init_zero;
+	sp_hsm_status_rep a;
+	(void)state;
+	assert_true(broker_start(token_dir(), TOKEN_MODULE, false));
+	assert_int_equal(broker_ask(MSG_hsm_status, &q, &a, sizeof a, DEADLINE_MS), ERR_OK);
+	assert_false(a.logged_in);
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(broker_ask(MSG_hsm_status, &q, &a, sizeof a, DEADLINE_MS), ERR_OK);
+	assert_true(a.logged_in && a.software && a.ed25519);
+	assert_string_equal(a.wrap_mechanism, "aes-gcm");
+	assert_string_equal(a.token, TOKEN_LABEL);
+	assert_int_equal(a.operations, 2);
+	assert_int_equal(atomic_load(&broker_page()->value[METRIC_HSM_OPERATIONS]), 3);
+	assert_true(strlen(broker_page()->jail) > 0);
+	assert_int_equal(broker_stop(), 0);
+}
+
+static void
+a_module_that_is_not_there_is_a_state_and_no_loop_of_restarts(void **state)
+{
+	sp_hsm_status_req q = sp_hsm_status_req_init_zero;
+	sp_hsm_status_rep a;
+	(void)state;
+	assert_true(broker_start(token_dir(), "/nowhere/module.so", false));
+	assert_int_equal(log_in(TOKEN_PIN), ERR_HSM_MODULE);
+	assert_int_equal(broker_ask(MSG_hsm_status, &q, &a, sizeof a, DEADLINE_MS), ERR_HSM_MODULE);
+	assert_int_equal(atomic_load(&broker_page()->cause), ERR_HSM_MODULE);
+	assert_int_equal(broker_stop(), 0);
+}
+
+/* Keys stay usable through many uses in the jail: SoftHSM opens and locks its files at each. */
+static void
+a_thousand_uses_in_the_jail(void **state)
+{
+	sp_hsm_sign_req q = sp_hsm_sign_req_init_zero;
+	sp_hsm_sign_rep a;
+	(void)state;
+	assert_true(broker_start(token_dir(), TOKEN_MODULE, false));
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	strcpy(q.key, "ask");
+	q.generation = 1;
+	q.data.size = 64;
+	for (int i = 0; i < 1000; i++) {
+		q.data.bytes[0] = (uint8_t)i;
+		assert_int_equal(broker_ask(MSG_hsm_sign, &q, &a, sizeof a, DEADLINE_MS), ERR_OK);
+		assert_int_equal(a.signature.size, 64);
+	}
+	sp_hsm_anchor_set_req set = sp_hsm_anchor_set_req_init_zero;
+	sp_hsm_anchor_get_req get = sp_hsm_anchor_get_req_init_zero;
+	sp_hsm_anchor_get_rep got;
+	strcpy(set.node, "a");
+	strcpy(get.node, "a");
+	assert_int_equal(broker_ask(MSG_hsm_anchor_get, &get, &got, sizeof got, DEADLINE_MS), ERR_OK);
+	assert_false(got.present);
+	set.anchor.size = 5;
+	memcpy(set.anchor.bytes, "12345", 5);
+	assert_int_equal(broker_ask(MSG_hsm_anchor_set, &set, NULL, 0, DEADLINE_MS), ERR_OK);
+	assert_int_equal(broker_ask(MSG_hsm_anchor_get, &get, &got, sizeof got, DEADLINE_MS), ERR_OK);
+	assert_true(got.present && got.anchor.size == 5);
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(broker_stop(), 0);
+}
+
+/* kill -9 between two questions: the asker learns it, and a new broker works on with the same token. */
+static void
+a_killed_broker_is_replaced(void **state)
+{
+	sp_hsm_public_req q = sp_hsm_public_req_init_zero;
+	sp_hsm_public_rep first, again;
+	(void)state;
+	strcpy(q.key, "ask");
+	q.generation = 1;
+	assert_true(broker_start(token_dir(), TOKEN_MODULE, false));
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(broker_ask(MSG_hsm_public, &q, &first, sizeof first, DEADLINE_MS), ERR_OK);
+	kill(broker_pid(), SIGKILL);
+	assert_int_equal(broker_ask(MSG_hsm_public, &q, &again, sizeof again, DEADLINE_MS), ERR_PEER_AWAY);
+	broker_kill();
+	assert_true(broker_start(token_dir(), TOKEN_MODULE, false));
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(broker_ask(MSG_hsm_public, &q, &again, sizeof again, DEADLINE_MS), ERR_OK);
+	assert_memory_equal(first.public_key.bytes, again.public_key.bytes, 32);
+	assert_int_equal(broker_stop(), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_installation_is_made_once_and_opened_again),
+		cmocka_unit_test(status_tells_what_it_is),
+		cmocka_unit_test(a_module_that_is_not_there_is_a_state_and_no_loop_of_restarts),
+		cmocka_unit_test(a_thousand_uses_in_the_jail),
+		cmocka_unit_test(a_killed_broker_is_replaced),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
