@@ -4,3 +4,7 @@ fuzz: $(BUILT_SOURCES) $(fuzz_programs)
 list-fuzz:
 	@printf '%s\n' $(fuzz_programs)
 .PHONY: fuzz list-fuzz
+
+# The rooms check with its planted faults.
+dist_check_SCRIPTS += tests/rooms
+TESTS += tests/rooms
