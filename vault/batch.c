@@ -1,0 +1,134 @@
+#include "vault/batch.h"
+
+#include <assert.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+
+struct batch {
+	const struct batch_hooks *hooks;
+	struct member members[BATCH_MEMBERS_MAX];
+	size_t n;
+	bool committing; /* `after` must not start a batch inside of one that ends */
+};
+
+enum err
+batch_new(const struct batch_hooks *hooks, struct batch **out)
+{
+	*out = mem_new(1, sizeof **out);
+	if (!*out)
+		return ERR_MEMORY;
+	(*out)->hooks = hooks;
+	return ERR_OK;
+}
+
+void
+batch_free(struct batch *b)
+{
+	assert(!b || b->n == 0);
+	mem_free(b);
+}
+
+/* Errors that say nothing about the command and all about the disk. */
+static bool
+is_disk(enum err e)
+{
+	return e == ERR_DISK_FULL || e == ERR_IO;
+}
+
+static void
+end_member(struct vault *v, struct member *m)
+{
+	if (m->after)
+		m->after(v, m);
+	if (m->call)
+		v->batch->hooks->reply(m->call, m->e, m->rep);
+	mem_free(m->state);
+	mem_free(m->rep);
+}
+
+static void
+end_all(struct vault *v, enum err e, int64_t took_us)
+{
+	struct batch *b = v->batch;
+	size_t n = b->n;
+	for (size_t i = 0; i < n; i++) {
+		if (e != ERR_OK)
+			b->members[i].e = ERR_AUDIT_AWAY;
+		end_member(v, &b->members[i]);
+		b->members[i] = (struct member){0};
+	}
+	b->n = 0;
+	b->hooks->written(v, e, n, took_us);
+}
+
+/* The whole batch is lost: roll back, tell every member, and let the process see to the disk. */
+static enum err
+fail(struct vault *v, enum err why)
+{
+	db_rollback(v->db);
+	logbook_undone(v->log);
+	log_warn("audit log not written", LOG_E("cause", why), LOG_I("commands", v->batch->n));
+	end_all(v, why, 0);
+	return ERR_AUDIT_AWAY;
+}
+
+static enum err
+act_marked(struct vault *v, const struct batch_command *c, const void *req, struct member *m)
+{
+	size_t leaves = logbook_queued(v->log);
+	enum err e = db_mark(v->db);
+	if (e != ERR_OK)
+		return e;
+	e = c->act(v, req, m);
+	if (e == ERR_OK)
+		e = db_mark_release(v->db);
+	if (e == ERR_OK || is_disk(e))
+		return e;
+	db_mark_undo(v->db);
+	logbook_drop_after(v->log, leaves);
+	if (c->deny)
+		c->deny(v, req, e);
+	return e;
+}
+
+void
+batch_run(struct vault *v, struct call *call, const struct batch_command *c, const void *req)
+{
+	struct batch *b = v->batch;
+	enum err e = ERR_OK;
+	assert(!b->committing);
+	struct member *m = &b->members[b->n++];
+	*m = (struct member){.call = call};
+	if (!db_in_transaction(v->db))
+		e = db_begin(v->db);
+	if (e == ERR_OK && c->rep_bytes > 0 && !(m->rep = mem_new(1, c->rep_bytes)))
+		m->e = ERR_MEMORY;
+	else if (e == ERR_OK)
+		e = m->e = act_marked(v, c, req, m);
+	/* SQLite ends a transaction by itself on some errors: then there is nothing left that could be committed. */
+	if (is_disk(e) || !db_in_transaction(v->db))
+		(void)fail(v, is_disk(e) ? e : ERR_IO);
+	else if (b->n == BATCH_MEMBERS_MAX)
+		(void)batch_commit(v);
+}
+
+enum err
+batch_commit(struct vault *v)
+{
+	struct batch *b = v->batch;
+	if (b->n == 0)
+		return ERR_OK;
+	int64_t start_us = clock_mono_us();
+	enum err e = logbook_write(v->log);
+	if (e == ERR_OK)
+		e = db_commit(v->db);
+	if (e != ERR_OK)
+		return fail(v, is_disk(e) ? e : ERR_IO);
+	logbook_committed(v->log);
+	b->committing = true;
+	end_all(v, ERR_OK, clock_mono_us() - start_us);
+	b->committing = false;
+	return ERR_OK;
+}

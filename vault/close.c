@@ -1,0 +1,132 @@
+#include "vault/close.h"
+
+#include <string.h>
+
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+#include "vault/cvc.h"
+#include "vault/token.h"
+
+struct closing {
+	char token[TOKEN_TEXT_BYTES];
+	bool erased;
+};
+
+/*
+ * The code goes even when the log could not be written: keeping it would break the stricter rule. The ledger then asks
+ * again, and the leaf is written that time if a code was held in between, or never, as there was nothing left to wipe.
+ */
+static void
+after_commit(struct vault *v, struct member *m)
+{
+	struct closing *c = m->state;
+	if (!c)
+		return;
+	(void)cvc_wipe(v->cvc, c->token);
+	if (m->e == ERR_OK && c->erased && v->cards > 0)
+		v->cards--;
+}
+
+static enum err
+begin(struct member *m, const char *token, struct closing **out)
+{
+	if (!(*out = mem_new(1, sizeof **out)))
+		return ERR_MEMORY;
+	m->state = *out;
+	m->after = after_commit;
+	return str_set((*out)->token, sizeof(*out)->token, token);
+}
+
+static enum err
+wipe(struct vault *v, const char *token, const char *payment, sp_cvc_state state)
+{
+	if (!cvc_held(v->cvc, token))
+		return ERR_OK;
+	struct leaf l = {.event = EVENT_CVC_WIPE,
+					 .actor = ACTOR_PROCESS,
+					 .actor_id = "vault",
+					 .object_id = token,
+					 .session = payment,
+					 .reason = state == sp_cvc_state_CVC_EXPIRED ? "expired" : "closed"};
+	enum err e = token_set_cvc(v, token, state);
+	return e == ERR_OK ? vault_leaf(v, &l) : e;
+}
+
+static enum err
+erase(struct vault *v, const struct token_row *row, const struct leaf *l, struct closing *c)
+{
+	enum err e = token_erase(v, row);
+	c->erased = e == ERR_OK;
+	return e == ERR_OK ? vault_leaf(v, l) : e;
+}
+
+static enum err
+close_authorization(struct vault *v, const void *req, struct member *m)
+{
+	const sp_close_authorization_req *r = req;
+	struct token_row row;
+	struct closing *c = NULL;
+	if (!v->db)
+		return ERR_VAULT_SEALED;
+	enum err e = begin(m, r->token, &c);
+	if (e == ERR_OK)
+		e = wipe(v, r->token, r->payment, sp_cvc_state_CVC_CONSUMED);
+	if (e != ERR_OK)
+		return e;
+	e = token_find(v, r->token, NULL, &row);
+	/* Closed before, deleted, or one of the fixed tokens: nothing to erase. */
+	if (e == ERR_TOKEN_NOT_FOUND || (e == ERR_OK && !row.single_use))
+		return ERR_OK;
+	if (e != ERR_OK)
+		return e;
+	struct leaf l = {.event = EVENT_TOKEN_DELETE,
+					 .actor = ACTOR_PROCESS,
+					 .actor_id = "ledger",
+					 .object_id = r->token,
+					 .merchant = row.merchant,
+					 .session = r->payment,
+					 .reason = "single_use"};
+	return erase(v, &row, &l, c);
+}
+
+static enum err
+delete_token(struct vault *v, const void *req, struct member *m)
+{
+	const sp_vault_token_delete_req *r = req;
+	struct token_row row;
+	struct closing *c = NULL;
+	enum err e = vault_effects(v);
+	if (e == ERR_OK)
+		e = token_find(v, r->token, r->merchant, &row);
+	if (e == ERR_OK && row.id == 0)
+		e = ERR_TOKEN_NOT_FOUND;
+	if (e == ERR_OK)
+		e = begin(m, r->token, &c);
+	if (e == ERR_OK)
+		e = wipe(v, r->token, "", sp_cvc_state_CVC_CONSUMED);
+	if (e != ERR_OK)
+		return e;
+	struct leaf l = {.event = EVENT_TOKEN_DELETE,
+					 .actor = ACTOR_CLIENT,
+					 .actor_id = r->client,
+					 .cert_sha256 = r->has_caller ? r->caller.cert_sha256 : NULL,
+					 .ip = r->caller.ip,
+					 .request = r->caller.request_id,
+					 .object_id = r->token,
+					 .merchant = r->merchant,
+					 .reason = "asked"};
+	return erase(v, &row, &l, c);
+}
+
+static enum err
+wipe_overdue(struct vault *v, const void *req, struct member *m)
+{
+	struct closing *c = NULL;
+	enum err e = begin(m, req, &c);
+	return e == ERR_OK ? wipe(v, req, "", sp_cvc_state_CVC_EXPIRED) : e;
+}
+
+const struct batch_command close_authorization_command = {.rep_bytes = sizeof(sp_close_authorization_rep),
+														  .act = close_authorization};
+const struct batch_command close_delete_command = {.rep_bytes = sizeof(sp_vault_token_delete_rep), .act = delete_token};
+const struct batch_command close_overdue_command = {.act = wipe_overdue};

@@ -1,0 +1,186 @@
+#include "vault/hsmlink.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/wire/ask.h"
+#include "daemon/wire/proc.h"
+
+#define PIN_MAX 64
+/* Its first question: a module may load slowly, and a token may take its time to log in. */
+#define LOGIN_DEADLINE_MS 10000
+
+static struct {
+	struct vault *v;
+	const struct hsmlink_hooks *hooks;
+	struct secret *pin;
+	enum err cause;
+	bool asking_login, asking_status, pin_refused;
+	uint64_t told_hung_epoch;
+	int64_t lost_at_ms;
+	sp_hsm_status_rep status;
+} hl = {.cause = ERR_HSM_AWAY};
+
+/* ── the PIN ── */
+
+static enum err
+read_pin(int fd)
+{
+	char text[PIN_MAX + 2];
+	/* pread: a restarted vault is given the same descriptor, with the offset where it was left */
+	ssize_t n = pread(fd, text, sizeof text, 0);
+	enum err e = n < 0 ? ERR_IO : ERR_OK;
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+		n--;
+	if (e == ERR_OK && (n == 0 || n > PIN_MAX))
+		e = n == 0 ? ERR_HSM_PIN_MISSING : ERR_OUT_OF_RANGE;
+	if (e == ERR_OK)
+		e = secret_copy(text, (size_t)n, &hl.pin);
+	mem_wipe(text, sizeof text);
+	return e;
+}
+
+enum err
+hsmlink_open(struct vault *v, int pin_fd, const struct hsmlink_hooks *hooks)
+{
+	enum err e = ERR_OK;
+	hl.v = v;
+	hl.hooks = hooks;
+	if (pin_fd >= 0) {
+		e = read_pin(pin_fd);
+		close(pin_fd);
+	}
+	if (!hl.pin)
+		hl.cause = ERR_HSM_PIN_MISSING;
+	/* An empty file is a missing PIN: that is a state to be shown, not a reason to die. */
+	return e == ERR_HSM_PIN_MISSING ? ERR_OK : e;
+}
+
+bool
+hsmlink_has_pin(void)
+{
+	return hl.pin != NULL;
+}
+
+const struct secret *
+hsmlink_pin(void)
+{
+	return hl.pin;
+}
+
+/* ── lost and back ── */
+
+static void
+lost(struct vault *v)
+{
+	bool was_in = v->hsm_in;
+	v->hsm_in = false;
+	hl.cause = ERR_HSM_AWAY;
+	if (was_in) {
+		hl.lost_at_ms = clock_mono_ms();
+		hl.hooks->lost(v);
+	}
+}
+
+/* It is alive and does not answer: only the monitor can end it. Once per life of the broker. */
+static void
+tell_hung_once(struct vault *v)
+{
+	sp_hung_req req = {.process = PROCESS_HSM, .epoch = peer_epoch(v->hsm)};
+	if (!peer_up(v->hsm) || hl.told_hung_epoch == req.epoch)
+		return;
+	log_warn("hsm does not answer", LOG_I("epoch", req.epoch));
+	if (tell_hung(proc_monitor(), &req) == ERR_OK)
+		hl.told_hung_epoch = req.epoch;
+}
+
+static void
+logged_in(void *arg, enum err e, const void *rep)
+{
+	struct vault *v = arg;
+	(void)rep;
+	hl.asking_login = false;
+	if (e == ERR_OK) {
+		v->hsm_in = true;
+		hl.cause = ERR_OK;
+		hl.lost_at_ms = 0;
+		hl.hooks->in(v);
+		return;
+	}
+	if (e == ERR_DEADLINE)
+		tell_hung_once(v);
+	hl.pin_refused = e == ERR_HSM_PIN;
+	hl.cause = e == ERR_DEADLINE || e == ERR_PEER_AWAY ? ERR_HSM_AWAY : e;
+	hl.hooks->failed(v, hl.cause);
+}
+
+static void
+log_in(struct vault *v)
+{
+	sp_hsm_login_req req = sp_hsm_login_req_init_zero;
+	if (!hl.pin || hl.asking_login || hl.pin_refused || v->hsm_in || !peer_up(v->hsm))
+		return;
+	req.pin.size = (pb_size_t)hl.pin->len;
+	memcpy(req.pin.bytes, hl.pin->bytes, hl.pin->len);
+	hl.asking_login = ask_hsm_login(v->hsm, &req, LOGIN_DEADLINE_MS, logged_in, v) == ERR_OK;
+	mem_wipe(&req, sizeof req);
+}
+
+void
+hsmlink_peer(struct vault *v, bool up)
+{
+	if (!up) {
+		lost(v);
+		return;
+	}
+	hl.pin_refused = false;
+	lost(v); /* a new broker is not logged in, whatever the old one was */
+	log_in(v);
+}
+
+/* ── health ── */
+
+static void
+status_came(void *arg, enum err e, const void *rep)
+{
+	struct vault *v = arg;
+	hl.asking_status = false;
+	if (e == ERR_OK && rep)
+		hl.status = *(const sp_hsm_status_rep *)rep;
+	if (e == ERR_OK && hl.status.logged_in)
+		return;
+	if (e == ERR_DEADLINE)
+		tell_hung_once(v);
+	if (v->hsm_in)
+		lost(v);
+}
+
+void
+hsmlink_tick(struct vault *v)
+{
+	sp_hsm_status_req req = sp_hsm_status_req_init_zero;
+	log_in(v);
+	if (v->hsm_in && !hl.asking_status)
+		hl.asking_status = ask_hsm_status(v->hsm, &req, v->limits.hsm_deadline_ms, status_came, v) == ERR_OK;
+}
+
+enum err
+hsmlink_cause(const struct vault *v)
+{
+	return v->hsm_in ? ERR_OK : hl.cause;
+}
+
+int64_t
+hsmlink_lost_at(void)
+{
+	return hl.lost_at_ms;
+}
+
+const sp_hsm_status_rep *
+hsmlink_status(void)
+{
+	return &hl.status;
+}
