@@ -322,17 +322,21 @@ verifies(const struct boot *b, const uint8_t digest[BOOT_DIGEST_BYTES], const ui
 		   crypto_sign_verify_detached(signature, (const uint8_t *)statement, sizeof statement, ask->public_key) == 0;
 }
 
-/* A fixed line at text: the word, hex of exactly n bytes, a line feed. */
+/* A fixed line at text: the word, lower-case hex of exactly n bytes, a line feed. */
 static enum err
 take_hex_line(const char *text, const char *word, uint8_t *out, size_t n)
 {
-	char hex[2 * BOOT_SIGNATURE_BYTES + 1];
+	char hex[2 * BOOT_SIGNATURE_BYTES + 1], again[2 * BOOT_SIGNATURE_BYTES + 1];
 	size_t w = strlen(word);
 	if (memcmp(text, word, w) != 0 || text[w + 2 * n] != '\n')
 		return ERR_FILE_FORM;
 	memcpy(hex, text + w, 2 * n);
 	hex[2 * n] = 0;
-	return str_unhex(hex, out, n);
+	enum err e = str_unhex(hex, out, n);
+	if (e != ERR_OK)
+		return e;
+	str_hex(out, n, again);
+	return strcmp(hex, again) == 0 ? ERR_OK : ERR_FILE_FORM;
 }
 
 enum err
