@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "console/ctl/manual.h"
+
 static const struct {
 	int number;
 	const char *what;
@@ -93,6 +95,10 @@ act_help(struct run *r)
 {
 	if (r->args_n == 1 && strcmp(r->args[0], "exit-codes") == 0)
 		return help_exit_codes(r);
+	if (r->args_n == 1 && strcmp(r->args[0], "man") == 0)
+		return manual_commands();
+	if (r->args_n == 1 && strcmp(r->args[0], "man-conf") == 0)
+		return manual_configuration();
 	char words[64] = "";
 	for (unsigned i = 0; i < r->args_n; i++)
 		snprintf(words + strlen(words), sizeof words - strlen(words), "%s%s", i ? " " : "", r->args[i]);
@@ -106,7 +112,7 @@ const struct command cmd_help = {
 	.words = "help",
 	.args = "[COMMAND | exit-codes]",
 	.summary = "Show help",
-	.about = "",
+	.about = "The topics man and man-conf print the man pages sallyport(1) and sallyport.conf(5).",
 	.example = "sallyport help exit-codes",
 	.exits = "0 2",
 	.args_max = 3,

@@ -1,6 +1,6 @@
 # console/ctl: the `sallyport` command, one file per command.
 bin_PROGRAMS += console/ctl/sallyport
-console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/ctl.c console/ctl/ctl.h console/ctl/help.c console/ctl/help.h \
+console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/ctl.c console/ctl/ctl.h console/ctl/help.c console/ctl/help.h console/ctl/manual.c console/ctl/manual.h \
 	console/ctl/ca.c console/ctl/ca.h console/ctl/officer.c console/ctl/officer.h console/ctl/scopes.c console/ctl/scopes.h \
 	console/ctl/layout.c console/ctl/layout.h console/ctl/show.c console/ctl/show.h \
 	console/ctl/cmd_init.c console/ctl/cmd_status.c console/ctl/cmd_client.c console/ctl/cmd_key.c console/ctl/cmd_payment.c \
@@ -9,3 +9,10 @@ console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/ctl.c console
 console_ctl_sallyport_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 console_ctl_sallyport_LDADD = $(LIB_WIRE) $(LIB_AUDIT) $(JANSSON_LIBS) $(MBEDX509_LIBS)
 EXTRA_DIST += console/ctl/commands.def console/ctl/exit_codes.def
+# From the command table and policy/config.def: the pages can't say more than the program does.
+nodist_man_MANS = console/ctl/sallyport.1 console/ctl/sallyport.conf.5
+CLEANFILES += $(nodist_man_MANS)
+console/ctl/sallyport.1: console/ctl/sallyport$(EXEEXT)
+	$(AM_V_GEN)console/ctl/sallyport help man > $@
+console/ctl/sallyport.conf.5: console/ctl/sallyport$(EXEEXT)
+	$(AM_V_GEN)console/ctl/sallyport help man-conf > $@

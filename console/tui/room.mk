@@ -6,3 +6,4 @@ console_tui_sallyport_console_SOURCES = console/tui/tui_main.c console/tui/app.c
 console_tui_sallyport_console_CPPFLAGS = $(AM_CPPFLAGS) $(NCURSES_CFLAGS)
 console_tui_sallyport_console_LDADD = $(LIB_WIRE) $(NCURSES_LIBS)
 EXTRA_DIST += console/tui/screens.def
+dist_man_MANS += console/tui/sallyport-console.1
