@@ -1,1 +1,12 @@
-# daemon/monitor: sources, programs and tests of this room.
+# daemon/monitor: sallyportd, the parent of all.
+sbin_PROGRAMS += daemon/monitor/sallyportd
+daemon_monitor_sallyportd_SOURCES = daemon/monitor/monitor_main.c daemon/monitor/site.h daemon/monitor/site.c \
+	daemon/monitor/listen.h daemon/monitor/listen.c daemon/monitor/child.h daemon/monitor/child.c \
+	daemon/monitor/family.h daemon/monitor/family.c
+daemon_monitor_sallyportd_CFLAGS = $(AM_CFLAGS) $(CAPNG_CFLAGS) $(SYSTEMD_CFLAGS)
+daemon_monitor_sallyportd_LDADD = $(LIB_WIRE) $(CAPNG_LIBS) $(SYSTEMD_LIBS)
+
+# Stands in for any process, so that the monitor is tested without them.
+check_PROGRAMS += tests/crash/demo_child
+tests_crash_demo_child_SOURCES = tests/crash/demo_child.c
+tests_crash_demo_child_LDADD = $(LIB_WIRE)

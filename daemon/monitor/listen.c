@@ -1,0 +1,108 @@
+#include "daemon/monitor/listen.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/base/str.h"
+
+#define BACKLOG 1024
+
+static void
+say(struct buf *why, const char *what, const char *which)
+{
+	if (buf_printf(why, "%s: %s", what, which) != ERR_OK)
+		return;
+}
+
+static enum err
+resolve(const char *where, struct addrinfo **out)
+{
+	char host[64];
+	const char *port = strrchr(where, ':');
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+	size_t n = port ? (size_t)(port - where) : 0;
+	if (n == 0 || n >= sizeof host)
+		return ERR_CONFIG;
+	memcpy(host, where, n);
+	host[n] = 0;
+	char *at = host;
+	if (host[0] == '[' && host[n - 1] == ']') {
+		host[n - 1] = 0;
+		at++;
+	}
+	return getaddrinfo(at, port + 1, &hints, out) == 0 ? ERR_OK : ERR_CONFIG;
+}
+
+static enum err
+open_one(const struct addrinfo *a, bool shared, int *out)
+{
+	const int on = 1;
+	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return ERR_IO;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (shared)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+		enum err e = errno == EADDRINUSE ? ERR_EXISTS : errno == EACCES ? ERR_PERMISSION : ERR_IO;
+		close(fd);
+		return e;
+	}
+	*out = fd;
+	return ERR_OK;
+}
+
+enum err
+listen_tcp(const char *where, unsigned n, int *fds_out, struct buf *why)
+{
+	struct addrinfo *a = NULL;
+	int probe = -1;
+	enum err e = resolve(where, &a);
+	if (e != ERR_OK) {
+		say(why, "listen is not address:port", where);
+		return e;
+	}
+	/* shared ports would let two appliances take turns on one port: see first that nobody has it */
+	e = open_one(a, false, &probe);
+	if (e == ERR_OK)
+		close(probe);
+	for (unsigned i = 0; i < n && e == ERR_OK; i++)
+		e = open_one(a, true, &fds_out[i]);
+	freeaddrinfo(a);
+	if (e != ERR_OK)
+		say(why, e == ERR_EXISTS ? "another program listens there" : "can't listen there", where);
+	return e;
+}
+
+enum err
+listen_unix(const char *path, const char *group, int *fd_out, struct buf *why)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	if (str_set(at.sun_path, sizeof at.sun_path, path) != ERR_OK) {
+		say(why, "the path of the desk's socket is longer than 107 bytes; choose a shorter directory", path);
+		return ERR_IO;
+	}
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask = umask(0177);
+	unlink(path); /* we hold the lock: it is a dead one's */
+	bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 64) == 0;
+	umask(mask);
+	if (!bound) {
+		say(why, "can't make the desk's socket", path);
+		if (fd >= 0)
+			close(fd);
+		return ERR_PERMISSION;
+	}
+	const struct group *g = getgrnam(group);
+	if (g && chown(path, (uid_t)-1, g->gr_gid) == 0 && chmod(path, 0660) != 0)
+		say(why, "can't open the desk's socket to its group", group);
+	*fd_out = fd;
+	return ERR_OK;
+}

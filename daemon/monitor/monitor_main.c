@@ -1,0 +1,127 @@
+/*
+ * sallyportd — the monitor: the parent of all processes of the appliance.
+ *
+ * Holds alone: the right to start the others under their users, the listening sockets, the PIN's memfd (it never reads
+ *   it again), the binaries that it opened at its start. Parses no client's input and holds no key.
+ * Answers: ready, hung (vault), cut (all). Says: give, go, reload, stop; ledger_note.
+ * Jail: no_new_privs, not dumpable, no cores; as root CAP_SETUID, CAP_SETGID and CAP_KILL only.
+ * Files: sallyport.conf and sallyport.conf.d, tls/ (for the gates), credentials/hsm-pin (test installations only),
+ *   run/lock, run/desk.sock.
+ * Signals: TERM, INT stop (0); HUP reads the configuration again; a second TERM stops at once.
+ * Exit status: 0 stopped · 1 could not start · 2 usage.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <sodium.h>
+
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/monitor/family.h"
+#include "daemon/monitor/site.h"
+
+static const char help[] =
+	"sallyportd --dir /srv/pay        run the appliance that sallyport init made there\n"
+	"\n"
+	"usage: sallyportd [--dir DIR] [--init] [--libexec DIR]\n"
+	"  --dir DIR      everything lies below DIR; without it /etc/sallyport, /var/lib/sallyport, /run/sallyport\n"
+	"  --init         only hsm, vault, ledger and desk: sallyport init starts it so\n"
+	"  --libexec DIR  the programs of the processes (test installations only; or SALLYPORT_LIBEXEC)\n"
+	"  --help, --version\n"
+	"\n"
+	"It stays in the foreground, writes one line that begins with \"ready\" to stdout when it serves, and logs to "
+	"stderr.\n"
+	"SIGTERM stops it, SIGHUP makes it read the configuration again. Exit: 0 stopped, 1 could not start, 2 usage.\n";
+
+struct options {
+	const char *dir, *libexec;
+	bool init;
+};
+
+/* -1: go on; else exit with this. */
+static int
+read_options(int argc, char **argv, struct options *o)
+{
+	static const struct option known[] = {{"dir", required_argument, NULL, 'd'},     {"init", no_argument, NULL, 'i'},
+										  {"libexec", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
+										  {"version", no_argument, NULL, 'v'},       {NULL, 0, NULL, 0}};
+	int c;
+	o->libexec = getenv("SALLYPORT_LIBEXEC");
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+		switch (c) {
+		case 'd':
+			o->dir = optarg;
+			break;
+		case 'i':
+			o->init = true;
+			break;
+		case 'l':
+			o->libexec = optarg;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return 0;
+		case 'v':
+			puts("sallyportd " PACKAGE_VERSION);
+			return 0;
+		default:
+			fprintf(stderr, "sallyport: sallyportd: %s\nnext: sallyportd --help\n", err_title(ERR_USAGE));
+			return 2;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "sallyport: sallyportd: %s\nnext: sallyportd --help\n", err_title(ERR_USAGE));
+	return 2;
+}
+
+static int
+fail(enum err e, const struct buf *why)
+{
+	fprintf(stderr, "sallyport: %s: %.*s\nnext: %s\n", err_title(e), (int)why->len,
+			why->len ? (const char *)buf_at(why) : "see above",
+			e == ERR_EXISTS ? "stop the other one, or choose another directory or address" : err_next(e));
+	return 1;
+}
+
+/* Nothing of this process's memory is to be had, and its limits are its children's. */
+static enum err
+harden(void)
+{
+	struct rlimit none = {0, 0};
+#ifndef SANITIZERS
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return ERR_JAIL;
+#endif
+	return setrlimit(RLIMIT_CORE, &none) == 0 ? ERR_OK : ERR_JAIL;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct site site;
+	struct options o = {.dir = NULL};
+	struct buf why;
+	enum err e;
+	int status = read_options(argc, argv, &o);
+	if (status >= 0)
+		return status;
+	log_open("monitor");
+	buf_init(&why, 65536);
+	if (sodium_init() < 0)
+		return fail(ERR_RANDOM, &why);
+	if ((e = site_open(o.dir, o.libexec, o.init, &site, &why)) != ERR_OK)
+		return fail(e, &why);
+	event_set_mem_functions(mem_alloc, mem_grow, mem_free);
+	struct event_base *base = event_base_new();
+	/* pages are opened twice through /proc, which is closed to us once we are not dumpable */
+	if ((e = base ? family_open(&site, base) : ERR_MEMORY) != ERR_OK || (e = harden()) != ERR_OK ||
+		(e = site_drop_rights(&site)) != ERR_OK || (e = family_start()) != ERR_OK)
+		return fail(e, &why);
+	return family_run();
+}
