@@ -6,7 +6,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 #include "daemon/wire/ask.h"
-#include "vault/checkpoint.h"
+#include "vault/history.h"
 
 static void
 put_be64(uint8_t *out, uint64_t n)
@@ -53,7 +53,7 @@ anchor_now(struct vault *v, struct anchor *out)
 	logbook_position(v->log, &c);
 	out->vault_size = c.size;
 	memcpy(out->vault_root, c.root, HASH_BYTES);
-	return checkpoint_last(v, v->ledger_origin, &out->ledger_size, out->ledger_root);
+	return history_last(v, v->ledger_origin, &out->ledger_size, out->ledger_root);
 }
 
 enum err

@@ -5,10 +5,10 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 #include "vault/cvc.h"
-#include "vault/token.h"
+#include "vault/cardrow.h"
 
 struct closing {
-	char token[TOKEN_TEXT_BYTES];
+	char token[CARDROW_TEXT_BYTES];
 	bool erased;
 };
 
@@ -48,14 +48,14 @@ wipe(struct vault *v, const char *token, const char *payment, sp_cvc_state state
 					 .object_id = token,
 					 .session = payment,
 					 .reason = state == sp_cvc_state_CVC_EXPIRED ? "expired" : "closed"};
-	enum err e = token_set_cvc(v, token, state);
+	enum err e = cardrow_set_cvc(v, token, state);
 	return e == ERR_OK ? vault_leaf(v, &l) : e;
 }
 
 static enum err
-erase(struct vault *v, const struct token_row *row, const struct leaf *l, struct closing *c)
+erase(struct vault *v, const struct cardrow *row, const struct leaf *l, struct closing *c)
 {
-	enum err e = token_erase(v, row);
+	enum err e = cardrow_erase(v, row);
 	c->erased = e == ERR_OK;
 	return e == ERR_OK ? vault_leaf(v, l) : e;
 }
@@ -64,7 +64,7 @@ static enum err
 close_authorization(struct vault *v, const void *req, struct member *m)
 {
 	const sp_close_authorization_req *r = req;
-	struct token_row row;
+	struct cardrow row;
 	struct closing *c = NULL;
 	if (!v->db)
 		return ERR_VAULT_SEALED;
@@ -73,7 +73,7 @@ close_authorization(struct vault *v, const void *req, struct member *m)
 		e = wipe(v, r->token, r->payment, sp_cvc_state_CVC_CONSUMED);
 	if (e != ERR_OK)
 		return e;
-	e = token_find(v, r->token, NULL, &row);
+	e = cardrow_find(v, r->token, NULL, &row);
 	/* Closed before, deleted, or one of the fixed tokens: nothing to erase. */
 	if (e == ERR_TOKEN_NOT_FOUND || (e == ERR_OK && !row.single_use))
 		return ERR_OK;
@@ -93,11 +93,11 @@ static enum err
 delete_token(struct vault *v, const void *req, struct member *m)
 {
 	const sp_vault_token_delete_req *r = req;
-	struct token_row row;
+	struct cardrow row;
 	struct closing *c = NULL;
 	enum err e = vault_effects(v);
 	if (e == ERR_OK)
-		e = token_find(v, r->token, r->merchant, &row);
+		e = cardrow_find(v, r->token, r->merchant, &row);
 	if (e == ERR_OK && row.id == 0)
 		e = ERR_TOKEN_NOT_FOUND;
 	if (e == ERR_OK)
@@ -126,7 +126,7 @@ wipe_overdue(struct vault *v, const void *req, struct member *m)
 	return e == ERR_OK ? wipe(v, req, "", sp_cvc_state_CVC_EXPIRED) : e;
 }
 
-const struct batch_command close_authorization_command = {.rep_bytes = sizeof(sp_close_authorization_rep),
+const struct group_command close_authorization_command = {.rep_bytes = sizeof(sp_close_authorization_rep),
 														  .act = close_authorization};
-const struct batch_command close_delete_command = {.rep_bytes = sizeof(sp_vault_token_delete_rep), .act = delete_token};
-const struct batch_command close_overdue_command = {.act = wipe_overdue};
+const struct group_command close_delete_command = {.rep_bytes = sizeof(sp_vault_token_delete_rep), .act = delete_token};
+const struct group_command close_overdue_command = {.act = wipe_overdue};

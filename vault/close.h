@@ -5,14 +5,14 @@
 #define VAULT_CLOSE_H
 
 #include "policy/schema/wire.pb.h"
-#include "vault/batch.h"
+#include "vault/group.h"
 
 /* sp_close_authorization_req: wipes the code, erases a single-use token. Any number of times. Runs while effects are
  * refused. */
-extern const struct batch_command close_authorization_command;
+extern const struct group_command close_authorization_command;
 /* sp_vault_token_delete_req. ERR_TOKEN_NOT_FOUND · what vault_effects says. */
-extern const struct batch_command close_delete_command;
+extern const struct group_command close_delete_command;
 /* req: a token's text. The code's time is over. */
-extern const struct batch_command close_overdue_command;
+extern const struct group_command close_overdue_command;
 
 #endif

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/base/secret.h"
-#include "vault/card.h"
+#include "vault/pan.h"
 
 #define FINGERPRINT_BYTES      16
 #define FINGERPRINT_TEXT_BYTES 30 /* "fp_", 26 Crockford characters, NUL */

@@ -7,7 +7,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 #include "vault/cvc.h"
-#include "vault/token.h"
+#include "vault/cardrow.h"
 
 #define BUCKETS          16384
 #define CEILING_ALARM_MS 60000
@@ -31,7 +31,7 @@ struct grants {
 };
 
 enum err
-grants_new(struct grants **out)
+grant_new(struct grants **out)
 {
 	*out = mem_new(1, sizeof **out);
 	if (!*out)
@@ -64,7 +64,7 @@ drop(struct grants *g, struct grant **at)
 }
 
 void
-grants_free(struct grants *g)
+grant_free(struct grants *g)
 {
 	if (!g)
 		return;
@@ -74,13 +74,13 @@ grants_free(struct grants *g)
 }
 
 size_t
-grants_count(const struct grants *g)
+grant_count(const struct grants *g)
 {
 	return g->n;
 }
 
 void
-grants_sweep(struct grants *g, int64_t mono_ms)
+grant_sweep(struct grants *g, int64_t mono_ms)
 {
 	while (g->oldest && mono_ms >= g->oldest->until_mono_ms)
 		drop(g, find(g, g->oldest->is.attempt));
@@ -92,13 +92,13 @@ enum err
 grant_lodge(struct vault *v, const sp_lodge_req *req)
 {
 	struct grants *g = v->grants;
-	struct token_row row;
+	struct cardrow row;
 	struct grant *x;
 	if (!req->attempt[0] || !req->payment[0] || !req->account[0] || !req->token[0])
 		return ERR_MISSING_MEMBER;
 	enum err e = vault_effects(v);
 	if (e == ERR_OK)
-		e = token_find(v, req->token, req->merchant, &row);
+		e = cardrow_find(v, req->token, req->merchant, &row);
 	/* A further attempt of a payment that the token was counted for needs no further use: redeem decides. */
 	if (e == ERR_OK && row.expires_at_ms > 0 && clock_wall_ms() >= row.expires_at_ms)
 		e = ERR_TOKEN_EXPIRED;
@@ -163,7 +163,7 @@ has_row(struct stmt *s, bool *row_out)
 
 /* The attempt's row, unique; and the token's use, once per payment however many attempts it takes. */
 static enum err
-write_rows(struct vault *v, const sp_redeem_req *r, const struct token_row *row)
+write_rows(struct vault *v, const sp_redeem_req *r, const struct cardrow *row)
 {
 	bool counted = false;
 	struct stmt *s = db_stmt(v->db, "SELECT 1 FROM redeemed WHERE payment = ?1 AND token = ?2");
@@ -171,7 +171,7 @@ write_rows(struct vault *v, const sp_redeem_req *r, const struct token_row *row)
 	stmt_text(s, 2, r->token);
 	enum err e = has_row(s, &counted);
 	if (e == ERR_OK && !counted)
-		e = token_use(v, row);
+		e = cardrow_use(v, row);
 	if (e != ERR_OK)
 		return e;
 	s = db_stmt(v->db, "INSERT INTO redeemed(attempt, payment, token, at_ms) VALUES (?1, ?2, ?3, ?4)");
@@ -205,12 +205,12 @@ leaf_of(const sp_redeem_req *r)
 }
 
 static enum err
-give_card(struct vault *v, const struct token_row *row, sp_redeem_rep *rep)
+give_card(struct vault *v, const struct cardrow *row, sp_redeem_rep *rep)
 {
-	struct token_card card;
+	struct cardrow_clear card;
 	uint8_t cvc[CVC_DIGITS_MAX];
 	size_t cvc_len = 0;
-	enum err e = token_open(v, row, &card);
+	enum err e = cardrow_open(v, row, &card);
 	if (e == ERR_OK)
 		e = cvc_read(v->cvc, v->keys, row->token, clock_mono_ms(), cvc, &cvc_len);
 	if (e == ERR_OK) {
@@ -233,7 +233,7 @@ static enum err
 redeem(struct vault *v, const void *req, struct member *m)
 {
 	const sp_redeem_req *r = req;
-	struct token_row row;
+	struct cardrow row;
 	bool used = false;
 	/* Used comes before unknown: after a restart of the vault there are no grants, but what was opened was opened. */
 	enum err e = was_redeemed(v, r->attempt, &used);
@@ -246,7 +246,7 @@ redeem(struct vault *v, const void *req, struct member *m)
 	if (e == ERR_OK)
 		e = below_ceiling(v);
 	if (e == ERR_OK)
-		e = token_find(v, r->token, r->merchant, &row);
+		e = cardrow_find(v, r->token, r->merchant, &row);
 	if (e == ERR_OK && row.expires_at_ms > 0 && clock_wall_ms() >= row.expires_at_ms)
 		e = ERR_TOKEN_EXPIRED;
 	if (e == ERR_OK)
@@ -290,7 +290,7 @@ deny(struct vault *v, const void *req, enum err why)
 		return;
 }
 
-const struct batch_command grant_redeem_command = {.rep_bytes = sizeof(sp_redeem_rep), .act = redeem, .deny = deny};
+const struct group_command grant_redeem_command = {.rep_bytes = sizeof(sp_redeem_rep), .act = redeem, .deny = deny};
 
 enum err
 grant_redeemed(struct vault *v, const sp_redeemed_req *req, sp_redeemed_rep *rep)

@@ -8,16 +8,16 @@
 #define VAULT_GRANT_H
 
 #include "policy/schema/wire.pb.h"
-#include "vault/batch.h"
+#include "vault/group.h"
 
 #define GRANT_LIFE_MS 60000
 #define GRANTS_MAX    65536
 
-enum err grants_new(struct grants **out) MUST;
-void grants_free(struct grants *g);
-size_t grants_count(const struct grants *g);
+enum err grant_new(struct grants **out) MUST;
+void grant_free(struct grants *g);
+size_t grant_count(const struct grants *g);
 /* Forget those whose life is over. */
-void grants_sweep(struct grants *g, int64_t mono_ms);
+void grant_sweep(struct grants *g, int64_t mono_ms);
 
 /*
  * grant_lodge(v, req): the same attempt may be lodged again (a resent message); the newer one counts.
@@ -29,8 +29,8 @@ enum err grant_lodge(struct vault *v, const sp_lodge_req *req) MUST;
  * sp_redeem_req → sp_redeem_rep. Refusals: ERR_GRANT_UNKNOWN (none, over, or another payment's, account's, token's) ·
  * ERR_GRANT_USED · ERR_REDEEM_CEILING · ERR_TOKEN_… · ERR_RECORD_CORRUPT · what vault_effects says. Each leaves a leaf.
  */
-extern const struct batch_command grant_redeem_command;
-/* Which attempts have opened a card. Only what is committed: call it after batch_commit. */
+extern const struct group_command grant_redeem_command;
+/* Which attempts have opened a card. Only what is committed: call it after group_commit. */
 enum err grant_redeemed(struct vault *v, const sp_redeemed_req *req, sp_redeemed_rep *rep) MUST;
 
 #endif

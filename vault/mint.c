@@ -9,7 +9,7 @@
 #include "policy/schema/wire.pb.h"
 #include "vault/cvc.h"
 #include "vault/refusals.h"
-#include "vault/token.h"
+#include "vault/cardrow.h"
 
 #define WHO_BYTES     16
 #define PRUNE_AT_ONCE 200
@@ -28,7 +28,7 @@ struct minting {
 static enum err
 check_request(struct vault *v, const sp_tokenize_req *r, struct minting *m)
 {
-	struct card_rules rules = {
+	struct pan_rules rules = {
 		.test = v->boot.test, .published_only = v->limits.published_only, .wall_ms = clock_wall_ms()};
 	*m = (struct minting){.req = r,
 						  .card = {.pan = r->pan.bytes,
@@ -43,7 +43,7 @@ check_request(struct vault *v, const sp_tokenize_req *r, struct minting *m)
 		return ERR_MISSING_MEMBER;
 	if (r->idempotency_key[0] == '\0')
 		return ERR_IDEMPOTENCY_MISSING;
-	enum err e = card_check(&m->card, &rules, &m->brand);
+	enum err e = pan_check(&m->card, &rules, &m->brand);
 	if (e == ERR_OK && str_holds_pan((const char *)r->metadata.bytes, r->metadata.size))
 		e = ERR_PAN_IN_METADATA;
 	return e;
@@ -88,7 +88,7 @@ find_minted(struct vault *v, const struct minting *m, char *token_out)
 	if (bytes != sizeof m->body || sodium_memcmp(body, m->body, sizeof m->body) != 0)
 		e = ERR_IDEMPOTENCY_REUSED;
 	else
-		e = str_set(token_out, TOKEN_TEXT_BYTES, col_text(s, 1));
+		e = str_set(token_out, CARDROW_TEXT_BYTES, col_text(s, 1));
 	stmt_done(s);
 	return e;
 }
@@ -117,23 +117,23 @@ store_card(struct vault *v, const struct minting *m, char *token_out)
 {
 	const sp_tokenize_req *r = m->req;
 	int64_t now = clock_wall_ms();
-	struct token_new n = {.merchant = r->merchant,
-						  .customer = r->customer,
-						  .card = &m->card,
-						  .brand = m->brand,
-						  .format = r->format,
-						  .metadata = r->metadata.bytes,
-						  .metadata_bytes = r->metadata.size,
-						  .max_uses = r->single_use ? 1 : r->max_uses,
-						  .single_use = r->single_use,
-						  .card_digest = m->digest};
+	struct cardrow_new n = {.merchant = r->merchant,
+							.customer = r->customer,
+							.card = &m->card,
+							.brand = m->brand,
+							.format = r->format,
+							.metadata = r->metadata.bytes,
+							.metadata_bytes = r->metadata.size,
+							.max_uses = r->single_use ? 1 : r->max_uses,
+							.single_use = r->single_use,
+							.card_digest = m->digest};
 	if (r->single_use)
 		n.expires_at_ms = now + MINT_SINGLE_USE_TTL_MS;
 	else if (r->ttl_ms > (uint64_t)(INT64_MAX - now))
 		return ERR_OUT_OF_RANGE;
 	else if (r->ttl_ms > 0)
 		n.expires_at_ms = now + (int64_t)r->ttl_ms;
-	return token_insert(v, &n, token_out);
+	return cardrow_insert(v, &n, token_out);
 }
 
 static enum err
@@ -190,7 +190,7 @@ find_or_store(struct vault *v, const struct minting *m, sp_tokenize_rep *rep, st
 	rep->replayed = e == ERR_OK;
 	if (e != ERR_NOT_FOUND)
 		return e;
-	e = may_be_shared(m->req) ? token_find_card(v, m->req->merchant, m->digest, m->req->format, token)
+	e = may_be_shared(m->req) ? cardrow_find_card(v, m->req->merchant, m->digest, m->req->format, token)
 							  : ERR_TOKEN_NOT_FOUND;
 	rep->existed = e == ERR_OK;
 	if (e == ERR_TOKEN_NOT_FOUND) {
@@ -208,8 +208,8 @@ static enum err
 act(struct vault *v, const void *req, struct member *member)
 {
 	struct minting m;
-	struct token_row row;
-	char token[TOKEN_TEXT_BYTES];
+	struct cardrow row;
+	char token[CARDROW_TEXT_BYTES];
 	sp_tokenize_rep *rep = member->rep;
 	struct pending *p = NULL;
 	enum err e = vault_effects(v);
@@ -225,9 +225,9 @@ act(struct vault *v, const void *req, struct member *member)
 	member->after = after_commit;
 	e = find_or_store(v, &m, rep, p, token);
 	if (e == ERR_OK)
-		e = token_find(v, token, m.req->merchant, &row);
+		e = cardrow_find(v, token, m.req->merchant, &row);
 	if (e == ERR_OK)
-		e = token_view(v, &row, &rep->token);
+		e = cardrow_view(v, &row, &rep->token);
 	if (e == ERR_OK) {
 		rep->has_token = true;
 		rep->card_digest.size = CARD_DIGEST_BYTES;
@@ -251,7 +251,7 @@ deny(struct vault *v, const void *req, enum err why)
 		refusals_count(v->refusals, r->client, why);
 }
 
-const struct batch_command mint_command = {.rep_bytes = sizeof(sp_tokenize_rep), .act = act, .deny = deny};
+const struct group_command mint_command = {.rep_bytes = sizeof(sp_tokenize_rep), .act = act, .deny = deny};
 
 /* ── pruning ── */
 

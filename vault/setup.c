@@ -8,7 +8,7 @@
 #include "daemon/base/str.h"
 #include "daemon/wire/ask.h"
 #include "daemon/wire/proc.h"
-#include "vault/batch.h"
+#include "vault/group.h"
 #include "vault/hsmlink.h"
 #include "vault/unseal.h"
 
@@ -123,7 +123,7 @@ act_leaves(struct vault *v, const void *req, struct member *m)
 static void
 open_stores(void)
 {
-	static const struct batch_command command = {.act = act_leaves};
+	static const struct group_command command = {.act = act_leaves};
 	struct vault *v = set.v;
 	struct checkpoint at;
 	enum err e = v->db ? ERR_OK : unseal_open_stores(v);
@@ -136,8 +136,8 @@ open_stores(void)
 		mark_complete();
 		return;
 	}
-	batch_run(v, NULL, &command, NULL);
-	(void)batch_commit(v);
+	group_run(v, NULL, &command, NULL);
+	(void)group_commit(v);
 }
 
 /* ── 4: officers and the boot file ── */

@@ -177,4 +177,4 @@ act(struct vault *v, const void *req, struct member *m)
 	return vault_leaf(v, &l);
 }
 
-const struct batch_command signing_export_command = {.act = act};
+const struct group_command signing_export_command = {.act = act};

@@ -8,12 +8,12 @@
 #define VAULT_SIGNING_H
 
 #include "policy/schema/wire.pb.h"
-#include "vault/batch.h"
+#include "vault/group.h"
 
 /*
  * sp_sign_export_req, as policy/schema/wire.proto says: the manifest, then also the tar. ERR_OUT_OF_RANGE ·
  * ERR_FILE_FORM · ERR_VERIFY_FAILED · ERR_HSM_AWAY · ERR_DEADLINE · ERR_AUDIT_AWAY.
  */
-extern const struct batch_command signing_export_command;
+extern const struct group_command signing_export_command;
 
 #endif

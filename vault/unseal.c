@@ -7,13 +7,13 @@
 #include "daemon/wire/ask.h"
 #include "daemon/wire/proc.h"
 #include "vault/anchor.h"
-#include "vault/batch.h"
+#include "vault/group.h"
 #include "vault/cvc.h"
 #include "vault/disk.h"
 #include "vault/grant.h"
 #include "vault/hsmlink.h"
 #include "vault/refusals.h"
-#include "vault/token.h"
+#include "vault/cardrow.h"
 
 #define DB_FILE "vault.db"
 
@@ -171,7 +171,7 @@ open_memory(struct vault *v)
 	if (!v->cvc)
 		e = cvc_new(&v->cvc);
 	if (e == ERR_OK && !v->grants)
-		e = grants_new(&v->grants);
+		e = grant_new(&v->grants);
 	if (e == ERR_OK && !v->refusals)
 		e = refusals_new(&v->refusals);
 	return e;
@@ -196,7 +196,7 @@ unseal_open_stores(struct vault *v)
 	if (e == ERR_OK)
 		e = logbook_open(v->db, v->origin, v->boot.install, "vault", &v->log);
 	if (e == ERR_OK)
-		e = token_count(v, &v->cards);
+		e = cardrow_count(v, &v->cards);
 	if (e == ERR_OK)
 		e = disk_open((uint64_t)conf_int(proc_conf(), CONF_RESERVE));
 	if (e != ERR_OK)
@@ -302,10 +302,10 @@ journal_act(struct vault *v, const void *req, struct member *m)
 static void
 step_journal(struct vault *v)
 {
-	static const struct batch_command command = {.act = journal_act};
+	static const struct group_command command = {.act = journal_act};
 	un.busy = true;
-	batch_run(v, NULL, &command, NULL);
-	(void)batch_commit(v);
+	group_run(v, NULL, &command, NULL);
+	(void)group_commit(v);
 }
 
 void

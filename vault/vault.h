@@ -14,7 +14,7 @@
 #include "vault/boot.h"
 #include "vault/keyring.h"
 
-struct batch;
+struct group;
 struct cvc_store;
 struct grants;
 struct refusals;
@@ -32,7 +32,7 @@ struct vault {
 	struct keyring *keys;
 	struct db *db;
 	struct logbook *log;
-	struct batch *batch;
+	struct group *group;
 	struct cvc_store *cvc;
 	struct grants *grants;
 	struct refusals *refusals;

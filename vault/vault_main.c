@@ -19,19 +19,19 @@
 #include "daemon/wire/ask.h"
 #include "daemon/wire/proc.h"
 #include "vault/anchor.h"
-#include "vault/batch.h"
-#include "vault/checkpoint.h"
+#include "vault/group.h"
+#include "vault/history.h"
 #include "vault/close.h"
 #include "vault/cvc.h"
 #include "vault/disk.h"
 #include "vault/grant.h"
 #include "vault/hsmlink.h"
 #include "vault/mint.h"
-#include "vault/officer.h"
+#include "vault/consent.h"
 #include "vault/refusals.h"
 #include "vault/setup.h"
 #include "vault/signing.h"
-#include "vault/token.h"
+#include "vault/cardrow.h"
 #include "vault/unseal.h"
 #include "vault/views.h"
 
@@ -77,14 +77,14 @@ written(struct vault *v, enum err e, size_t members, int64_t took_us)
 	page_set(p, METRIC_CVC_HELD, cvc_count(v->cvc));
 }
 
-static const struct batch_hooks batch_hooks = {reply, written};
+static const struct group_hooks group_hooks = {reply, written};
 
 static void
 commit_now(void)
 {
 	if (!vault.db)
 		return;
-	if (batch_commit(&vault) != ERR_OK)
+	if (group_commit(&vault) != ERR_OK)
 		return;
 	enum err e = db_between_batches(vault.db);
 	if (db_fatal(vault.db))
@@ -98,23 +98,23 @@ commit_now(void)
 
 /* An effect: refused at once, and without a leaf, while nothing may be done. */
 static void
-run_effect(struct call *call, const struct batch_command *c, const void *req)
+run_effect(struct call *call, const struct group_command *c, const void *req)
 {
 	enum err e = vault_effects(&vault);
 	if (e != ERR_OK)
 		call_reply(call, e, NULL);
 	else
-		batch_run(&vault, call, c, req);
+		group_run(&vault, call, c, req);
 }
 
 /* What ends things goes on while effects are refused. */
 static void
-run_open(struct call *call, const struct batch_command *c, const void *req)
+run_open(struct call *call, const struct group_command *c, const void *req)
 {
 	if (!vault.db || vault.refusing == ERR_VAULT_SEALED)
 		call_reply(call, ERR_VAULT_SEALED, NULL);
 	else
-		batch_run(&vault, call, c, req);
+		group_run(&vault, call, c, req);
 }
 
 static bool
@@ -171,7 +171,7 @@ act_open_store(struct vault *v, const void *req, struct member *m)
 static void
 answer_open_store(struct call *call, const void *req)
 {
-	static const struct batch_command command = {.rep_bytes = sizeof(sp_open_store_rep), .act = act_open_store};
+	static const struct group_command command = {.rep_bytes = sizeof(sp_open_store_rep), .act = act_open_store};
 	run_open(call, &command, req);
 }
 
@@ -179,13 +179,13 @@ static void
 answer_token_facts(struct call *call, const void *req)
 {
 	const sp_token_facts_req *r = req;
-	struct token_row row;
+	struct cardrow row;
 	if (sealed(call))
 		return;
 	sp_token_facts_rep *rep = mem_new(1, sizeof *rep);
-	enum err e = rep ? token_find(&vault, r->token, r->merchant, &row) : ERR_MEMORY;
+	enum err e = rep ? cardrow_find(&vault, r->token, r->merchant, &row) : ERR_MEMORY;
 	if (e == ERR_OK)
-		e = token_view(&vault, &row, &rep->token);
+		e = cardrow_view(&vault, &row, &rep->token);
 	if (e == ERR_OK)
 		rep->has_token = true;
 	call_reply(call, e, e == ERR_OK ? rep : NULL);
@@ -226,13 +226,13 @@ answer_vault_token_delete(struct call *call, const void *req)
 static void
 answer_sign_checkpoint(struct call *call, const void *req)
 {
-	run_open(call, &checkpoint_ledger_command, req);
+	run_open(call, &history_ledger_command, req);
 }
 
 static void
 answer_check_officer(struct call *call, const void *req)
 {
-	run_effect(call, &officer_check_command, req);
+	run_effect(call, &consent_check_command, req);
 }
 
 /* ── courier ── */
@@ -275,7 +275,7 @@ answer_vault_audit_read(struct call *call, const void *req)
 	if (sealed(call))
 		return;
 	if (r->export && r->size == 0 && r->limit == 0 && vault_effects(&vault) == ERR_OK) {
-		batch_run(&vault, call, &views_export_begin_command, req);
+		group_run(&vault, call, &views_export_begin_command, req);
 		return;
 	}
 	sp_vault_audit_read_rep *rep = mem_new(1, sizeof *rep);
@@ -344,7 +344,7 @@ act_note(struct vault *v, const void *req, struct member *m)
 static void
 answer_vault_note(struct call *call, const void *req)
 {
-	static const struct batch_command command = {.act = act_note};
+	static const struct group_command command = {.act = act_note};
 	const struct note n = {peer_process(call_peer(call)), req};
 	bool may = false;
 	for (size_t i = 0; i < sizeof notes / sizeof *notes; i++)
@@ -352,7 +352,7 @@ answer_vault_note(struct call *call, const void *req)
 	if (!may)
 		log_warn("note refused", LOG_S("from", process_name(n.from)), LOG_I("event", n.req->event));
 	else if (vault_effects(&vault) == ERR_OK)
-		batch_run(&vault, NULL, &command, &n);
+		group_run(&vault, NULL, &command, &n);
 }
 
 static const struct answer answers[] = {
@@ -405,7 +405,7 @@ wipe_overdue(int64_t now)
 	char token[32];
 	/* The commit empties the list from its head, so each turn sees the next one. */
 	for (unsigned i = 0; i < WIPES_MAX && cvc_overdue(vault.cvc, now, token); i++) {
-		batch_run(&vault, NULL, &close_overdue_command, token);
+		group_run(&vault, NULL, &close_overdue_command, token);
 		commit_now();
 	}
 }
@@ -413,18 +413,18 @@ wipe_overdue(int64_t now)
 static void
 keep_house(int64_t now)
 {
-	static const struct batch_command tell = {.act = act_refusals}, prune = {.act = act_prune};
-	grants_sweep(vault.grants, now);
+	static const struct group_command tell = {.act = act_refusals}, prune = {.act = act_prune};
+	grant_sweep(vault.grants, now);
 	wipe_overdue(now);
 	if (vault_effects(&vault) != ERR_OK)
 		return;
 	if (refusals_due(vault.refusals, now)) {
-		batch_run(&vault, NULL, &tell, NULL);
-		if (batch_commit(&vault) == ERR_OK)
+		group_run(&vault, NULL, &tell, NULL);
+		if (group_commit(&vault) == ERR_OK)
 			refusals_told(vault.refusals, now);
 	}
 	if (now - last.prune_at >= PRUNE_MS)
-		batch_run(&vault, NULL, &prune, NULL);
+		group_run(&vault, NULL, &prune, NULL);
 	commit_now();
 }
 
@@ -433,9 +433,9 @@ sign_and_anchor(int64_t now)
 {
 	if (!vault.hsm_in)
 		return;
-	if (now - last.checkpoint_at >= conf_int(proc_conf(), CONF_CHECKPOINT_EVERY) && !checkpoint_running()) {
+	if (now - last.checkpoint_at >= conf_int(proc_conf(), CONF_CHECKPOINT_EVERY) && !history_running()) {
 		last.checkpoint_at = now;
-		checkpoint_own(&vault, NULL, NULL);
+		history_own(&vault, NULL, NULL);
 		page_set(proc_page(), METRIC_VAULT_CHECKPOINT_AT, (uint64_t)vault.checkpoint_at_ms);
 	}
 	if (now - last.anchor_at >= ANCHOR_MS) {
@@ -482,9 +482,9 @@ act_hsm_leaf(struct vault *v, const void *req, struct member *m)
 static void
 leave_hsm_leaf(enum audit_event event)
 {
-	static const struct batch_command command = {.act = act_hsm_leaf};
+	static const struct group_command command = {.act = act_hsm_leaf};
 	if (vault.db && unseal_cause() == ERR_OK && disk_ok())
-		batch_run(&vault, NULL, &command, &event);
+		group_run(&vault, NULL, &command, &event);
 }
 
 static void
@@ -541,7 +541,7 @@ before_jail(void)
 	read_conf();
 	enum err e = db_warm();
 	if (e == ERR_OK)
-		e = batch_new(&batch_hooks, &vault.batch);
+		e = group_new(&group_hooks, &vault.group);
 	if (e == ERR_OK)
 		e = hsmlink_open(&vault, proc_gift(sp_gift_GIFT_PIN, NULL), &hsm_hooks);
 	return e;
@@ -601,7 +601,7 @@ act_stop(struct vault *v, const void *req, struct member *m)
 static void
 on_stop(uint32_t grace_ms)
 {
-	static const struct batch_command command = {.act = act_stop};
+	static const struct group_command command = {.act = act_stop};
 	const struct timeval most = {grace_ms / 2000, (grace_ms / 2 % 1000) * 1000};
 	if (!vault.db || unseal_cause() != ERR_OK) {
 		proc_exit(0);
@@ -610,12 +610,12 @@ on_stop(uint32_t grace_ms)
 	struct event *end = event_new(proc_base(), -1, 0, leave_now, NULL);
 	if (!end || event_add(end, &most) != 0)
 		proc_exit(0);
-	batch_run(&vault, NULL, &command, NULL);
+	group_run(&vault, NULL, &command, NULL);
 	commit_now();
-	if (checkpoint_running())
+	if (history_running())
 		signed_last(NULL, ERR_OK);
 	else
-		checkpoint_own(&vault, signed_last, NULL);
+		history_own(&vault, signed_last, NULL);
 }
 
 int

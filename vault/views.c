@@ -145,5 +145,5 @@ act_export_begin(struct vault *v, const void *req, struct member *m)
 	return e == ERR_OK ? vault_leaf(v, &l) : e;
 }
 
-const struct batch_command views_export_begin_command = {.rep_bytes = sizeof(sp_vault_audit_read_rep),
+const struct group_command views_export_begin_command = {.rep_bytes = sizeof(sp_vault_audit_read_rep),
 														 .act = act_export_begin};

@@ -5,7 +5,7 @@
 #define VAULT_VIEWS_H
 
 #include "policy/schema/wire.pb.h"
-#include "vault/batch.h"
+#include "vault/group.h"
 
 /* All while the vault is open, except facts and audit keys, which a sealed vault answers as far as it knows. */
 enum err views_keys(struct vault *v, sp_key_list_rep *out) MUST;
@@ -16,6 +16,6 @@ enum err views_audit_keys(struct vault *v, sp_audit_keys_rep *out) MUST;
  */
 enum err views_audit_read(struct vault *v, const sp_vault_audit_read_req *req, sp_vault_audit_read_rep *out) MUST;
 /* The leaf that the beginning of an export leaves; answers the question after its COMMIT. */
-extern const struct batch_command views_export_begin_command;
+extern const struct group_command views_export_begin_command;
 
 #endif

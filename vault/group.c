@@ -1,4 +1,4 @@
-#include "vault/batch.h"
+#include "vault/group.h"
 
 #include <assert.h>
 
@@ -6,15 +6,15 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 
-struct batch {
-	const struct batch_hooks *hooks;
-	struct member members[BATCH_MEMBERS_MAX];
+struct group {
+	const struct group_hooks *hooks;
+	struct member members[GROUP_MEMBERS_MAX];
 	size_t n;
 	bool committing; /* `after` must not start a batch inside of one that ends */
 };
 
 enum err
-batch_new(const struct batch_hooks *hooks, struct batch **out)
+group_new(const struct group_hooks *hooks, struct group **out)
 {
 	*out = mem_new(1, sizeof **out);
 	if (!*out)
@@ -24,7 +24,7 @@ batch_new(const struct batch_hooks *hooks, struct batch **out)
 }
 
 void
-batch_free(struct batch *b)
+group_free(struct group *b)
 {
 	assert(!b || b->n == 0);
 	mem_free(b);
@@ -43,7 +43,7 @@ end_member(struct vault *v, struct member *m)
 	if (m->after)
 		m->after(v, m);
 	if (m->call)
-		v->batch->hooks->reply(m->call, m->e, m->rep);
+		v->group->hooks->reply(m->call, m->e, m->rep);
 	mem_free(m->state);
 	mem_free(m->rep);
 }
@@ -51,7 +51,7 @@ end_member(struct vault *v, struct member *m)
 static void
 end_all(struct vault *v, enum err e, int64_t took_us)
 {
-	struct batch *b = v->batch;
+	struct group *b = v->group;
 	size_t n = b->n;
 	for (size_t i = 0; i < n; i++) {
 		if (e != ERR_OK)
@@ -69,13 +69,13 @@ fail(struct vault *v, enum err why)
 {
 	db_rollback(v->db);
 	logbook_undone(v->log);
-	log_warn("audit log not written", LOG_E("cause", why), LOG_I("commands", v->batch->n));
+	log_warn("audit log not written", LOG_E("cause", why), LOG_I("commands", v->group->n));
 	end_all(v, why, 0);
 	return ERR_AUDIT_AWAY;
 }
 
 static enum err
-act_marked(struct vault *v, const struct batch_command *c, const void *req, struct member *m)
+act_marked(struct vault *v, const struct group_command *c, const void *req, struct member *m)
 {
 	size_t leaves = logbook_queued(v->log);
 	enum err e = db_mark(v->db);
@@ -94,9 +94,9 @@ act_marked(struct vault *v, const struct batch_command *c, const void *req, stru
 }
 
 void
-batch_run(struct vault *v, struct call *call, const struct batch_command *c, const void *req)
+group_run(struct vault *v, struct call *call, const struct group_command *c, const void *req)
 {
-	struct batch *b = v->batch;
+	struct group *b = v->group;
 	enum err e = ERR_OK;
 	assert(!b->committing);
 	struct member *m = &b->members[b->n++];
@@ -110,14 +110,14 @@ batch_run(struct vault *v, struct call *call, const struct batch_command *c, con
 	/* SQLite ends a transaction by itself on some errors: then there is nothing left that could be committed. */
 	if (is_disk(e) || !db_in_transaction(v->db))
 		(void)fail(v, is_disk(e) ? e : ERR_IO);
-	else if (b->n == BATCH_MEMBERS_MAX)
-		(void)batch_commit(v);
+	else if (b->n == GROUP_MEMBERS_MAX)
+		(void)group_commit(v);
 }
 
 enum err
-batch_commit(struct vault *v)
+group_commit(struct vault *v)
 {
-	struct batch *b = v->batch;
+	struct group *b = v->group;
 	if (b->n == 0)
 		return ERR_OK;
 	int64_t start_us = clock_mono_us();

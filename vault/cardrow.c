@@ -1,4 +1,4 @@
-#include "vault/token.h"
+#include "vault/cardrow.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -51,7 +51,7 @@ make_bin6_last4(const struct card *c, char *out)
 	memcpy(at, c->pan, c->pan_len);
 	do
 		random_digits(at + 6, c->pan_len - 10);
-	while (card_luhn(at, c->pan_len));
+	while (pan_luhn(at, c->pan_len));
 	out[c->pan_len] = '\0';
 }
 
@@ -62,12 +62,12 @@ make_luhn(char *out)
 	uint8_t *at = (uint8_t *)out;
 	at[0] = '9';
 	random_digits(at + 1, 14);
-	at[15] = card_luhn_digit(at, 15);
+	at[15] = pan_luhn_digit(at, 15);
 	out[16] = '\0';
 }
 
 static void
-make_token(const struct token_new *n, char *out)
+make_token(const struct cardrow_new *n, char *out)
 {
 	struct id id;
 	switch (n->format) {
@@ -79,7 +79,7 @@ make_token(const struct token_new *n, char *out)
 		break;
 	default:
 		id_random("tok", &id);
-		memcpy(out, id.text, TOKEN_TEXT_BYTES);
+		memcpy(out, id.text, CARDROW_TEXT_BYTES);
 	}
 }
 
@@ -94,7 +94,7 @@ is_taken(struct vault *v, const char *token, bool *taken_out)
 }
 
 static enum err
-draw_token(struct vault *v, const struct token_new *n, char *out)
+draw_token(struct vault *v, const struct cardrow_new *n, char *out)
 {
 	/* Thirteen digits leave 1000 surrogates for one BIN and ending: then this format is full and says so. */
 	if (n->format == sp_token_format_FORMAT_BIN6_LAST4 && n->card->pan_len < 13)
@@ -110,9 +110,9 @@ draw_token(struct vault *v, const struct token_new *n, char *out)
 }
 
 static enum err
-seal_pan(struct vault *v, const struct token_new *n, const char *token, uint32_t *generation_out, uint8_t *out)
+seal_pan(struct vault *v, const struct cardrow_new *n, const char *token, uint32_t *generation_out, uint8_t *out)
 {
-	uint8_t plain[TOKEN_PAN_BYTES] = {0};
+	uint8_t plain[CARDROW_PAN_BYTES] = {0};
 	const struct xaes *x = NULL;
 	enum err e = keyring_active(v->keys, KEY_DEK, generation_out);
 	if (e == ERR_OK)
@@ -128,10 +128,10 @@ seal_pan(struct vault *v, const struct token_new *n, const char *token, uint32_t
 }
 
 static enum err
-seal_person(struct vault *v, const struct token_new *n, const char *token, uint32_t *generation_out, uint8_t *out,
+seal_person(struct vault *v, const struct cardrow_new *n, const char *token, uint32_t *generation_out, uint8_t *out,
 			size_t *bytes_out)
 {
-	uint8_t plain[TOKEN_PERSON_MAX];
+	uint8_t plain[CARDROW_PERSON_MAX];
 	const struct card *c = n->card;
 	const struct xaes *x = NULL;
 	size_t bytes = 3 + c->holder_len;
@@ -140,7 +140,7 @@ seal_person(struct vault *v, const struct token_new *n, const char *token, uint3
 		e = keyring_xaes(v->keys, KEY_EPK, *generation_out, KEY_PROTECT, &x);
 	if (e != ERR_OK)
 		return e;
-	if (c->holder_len > TOKEN_HOLDER_MAX)
+	if (c->holder_len > CARDROW_HOLDER_MAX)
 		return ERR_OUT_OF_RANGE;
 	plain[0] = (uint8_t)c->exp_month;
 	plain[1] = (uint8_t)(c->exp_year >> 8);
@@ -155,7 +155,7 @@ seal_person(struct vault *v, const struct token_new *n, const char *token, uint3
 }
 
 static void
-bind_masked(struct stmt *s, const struct token_new *n)
+bind_masked(struct stmt *s, const struct cardrow_new *n)
 {
 	char bin[9] = "", last4[5] = "";
 	/* Eight digits of the BIN where the number is long enough that eight and four do not show most of it (PCI SSC FAQ
@@ -167,9 +167,9 @@ bind_masked(struct stmt *s, const struct token_new *n)
 }
 
 enum err
-token_insert(struct vault *v, const struct token_new *n, char *token_out)
+cardrow_insert(struct vault *v, const struct cardrow_new *n, char *token_out)
 {
-	uint8_t pan[TOKEN_PAN_BYTES + RECORD_EXTRA_BYTES], person[TOKEN_PERSON_MAX + RECORD_EXTRA_BYTES];
+	uint8_t pan[CARDROW_PAN_BYTES + RECORD_EXTRA_BYTES], person[CARDROW_PERSON_MAX + RECORD_EXTRA_BYTES];
 	uint8_t fingerprint[FINGERPRINT_BYTES];
 	size_t person_bytes = 0;
 	uint32_t dek = 0, epk = 0, fpk = 0;
@@ -226,7 +226,7 @@ take_blob(struct stmt *s, int at, uint8_t *out, size_t room, size_t *bytes_out)
 }
 
 static enum err
-take_row(struct stmt *s, struct token_row *r)
+take_row(struct stmt *s, struct cardrow *r)
 {
 	size_t fingerprint = 0, pan = 0;
 	bool fits = str_set(r->token, sizeof r->token, col_text(s, 1)) == ERR_OK &&
@@ -264,9 +264,9 @@ test_card(const char *number)
 }
 
 static enum err
-find_test(struct vault *v, const char *token, const char *merchant, struct token_row *r)
+find_test(struct vault *v, const char *token, const char *merchant, struct cardrow *r)
 {
-	const char *number = v->boot.test ? card_test_number(token) : NULL;
+	const char *number = v->boot.test ? pan_test_number(token) : NULL;
 	const struct secret *key = NULL;
 	uint32_t fpk = 0;
 	if (!number || !merchant)
@@ -282,7 +282,7 @@ find_test(struct vault *v, const char *token, const char *merchant, struct token
 	if (e != ERR_OK)
 		return e;
 	fingerprint_pan(key, &c, r->fingerprint);
-	r->brand = card_brand(c.pan, c.pan_len);
+	r->brand = pan_brand(c.pan, c.pan_len);
 	memcpy(r->bin, number, c.pan_len >= 16 ? 8 : 6);
 	memcpy(r->last4, number + c.pan_len - 4, 4);
 	r->dek = 1;
@@ -290,7 +290,7 @@ find_test(struct vault *v, const char *token, const char *merchant, struct token
 }
 
 enum err
-token_find(struct vault *v, const char *token, const char *merchant, struct token_row *out)
+cardrow_find(struct vault *v, const char *token, const char *merchant, struct cardrow *out)
 {
 	bool row;
 	memset(out, 0, sizeof *out);
@@ -309,8 +309,8 @@ token_find(struct vault *v, const char *token, const char *merchant, struct toke
 }
 
 enum err
-token_find_card(struct vault *v, const char *merchant, const uint8_t card_digest[CARD_DIGEST_BYTES],
-				sp_token_format format, char *token_out)
+cardrow_find_card(struct vault *v, const char *merchant, const uint8_t card_digest[CARD_DIGEST_BYTES],
+				  sp_token_format format, char *token_out)
 {
 	bool row;
 	struct stmt *s = db_stmt(v->db, "SELECT token FROM token WHERE merchant = ?1 AND card = ?2 AND max_uses = 0 AND"
@@ -320,13 +320,13 @@ token_find_card(struct vault *v, const char *merchant, const uint8_t card_digest
 	stmt_int(s, 3, format);
 	enum err e = stmt_row(s, &row);
 	if (e == ERR_OK)
-		e = row ? str_set(token_out, TOKEN_TEXT_BYTES, col_text(s, 0)) : ERR_TOKEN_NOT_FOUND;
+		e = row ? str_set(token_out, CARDROW_TEXT_BYTES, col_text(s, 0)) : ERR_TOKEN_NOT_FOUND;
 	stmt_done(s);
 	return e;
 }
 
 enum err
-token_usable(const struct token_row *r, int64_t wall_ms)
+cardrow_usable(const struct cardrow *r, int64_t wall_ms)
 {
 	if (r->expires_at_ms > 0 && wall_ms >= r->expires_at_ms)
 		return ERR_TOKEN_EXPIRED;
@@ -336,9 +336,9 @@ token_usable(const struct token_row *r, int64_t wall_ms)
 /* ── opening ── */
 
 static enum err
-open_person(struct vault *v, const struct token_row *r, struct token_card *out)
+open_person(struct vault *v, const struct cardrow *r, struct cardrow_clear *out)
 {
-	uint8_t plain[TOKEN_PERSON_MAX];
+	uint8_t plain[CARDROW_PERSON_MAX];
 	const struct xaes *x = NULL;
 	if (r->id == 0) {
 		out->exp_month = TEST_MONTH;
@@ -363,12 +363,12 @@ open_person(struct vault *v, const struct token_row *r, struct token_card *out)
 }
 
 static enum err
-open_pan(struct vault *v, const struct token_row *r, struct token_card *out)
+open_pan(struct vault *v, const struct cardrow *r, struct cardrow_clear *out)
 {
-	uint8_t plain[TOKEN_PAN_BYTES];
+	uint8_t plain[CARDROW_PAN_BYTES];
 	const struct xaes *x = NULL;
 	if (r->id == 0) {
-		const char *number = card_test_number(r->token);
+		const char *number = pan_test_number(r->token);
 		out->pan_len = strlen(number);
 		memcpy(out->pan, number, out->pan_len);
 		return ERR_OK;
@@ -378,7 +378,7 @@ open_pan(struct vault *v, const struct token_row *r, struct token_card *out)
 		return e;
 	struct record_place p = place_of(v, r->token, r->merchant, "pan", r->dek, r->version);
 	e = record_open(x, &p, r->pan, sizeof r->pan, plain);
-	if (e == ERR_OK && plain[0] > CARD_PAN_MAX)
+	if (e == ERR_OK && plain[0] > PAN_DIGITS_MAX)
 		e = ERR_RECORD_CORRUPT;
 	if (e == ERR_OK) {
 		out->pan_len = plain[0];
@@ -389,7 +389,7 @@ open_pan(struct vault *v, const struct token_row *r, struct token_card *out)
 }
 
 enum err
-token_open(struct vault *v, const struct token_row *r, struct token_card *out)
+cardrow_open(struct vault *v, const struct cardrow *r, struct cardrow_clear *out)
 {
 	memset(out, 0, sizeof *out);
 	enum err e = open_pan(v, r, out);
@@ -403,7 +403,7 @@ token_open(struct vault *v, const struct token_row *r, struct token_card *out)
 /* ── showing ── */
 
 static enum err
-read_metadata(struct vault *v, const struct token_row *r, sp_token_view *out)
+read_metadata(struct vault *v, const struct cardrow *r, sp_token_view *out)
 {
 	bool row;
 	size_t bytes = 0;
@@ -419,7 +419,7 @@ read_metadata(struct vault *v, const struct token_row *r, sp_token_view *out)
 
 /* A held code lives in memory only: what the row says of it may be of an earlier life of the process. */
 static sp_cvc_state
-cvc_state(struct vault *v, const struct token_row *r)
+cvc_state(struct vault *v, const struct cardrow *r)
 {
 	if (cvc_held(v->cvc, r->token))
 		return sp_cvc_state_CVC_HELD;
@@ -427,9 +427,9 @@ cvc_state(struct vault *v, const struct token_row *r)
 }
 
 enum err
-token_view(struct vault *v, const struct token_row *r, sp_token_view *out)
+cardrow_view(struct vault *v, const struct cardrow *r, sp_token_view *out)
 {
-	struct token_card card = {0};
+	struct cardrow_clear card = {0};
 	*out = (sp_token_view)sp_token_view_init_zero;
 	enum err e = open_person(v, r, &card);
 	if (e == ERR_OK && r->id != 0)
@@ -461,7 +461,7 @@ token_view(struct vault *v, const struct token_row *r, sp_token_view *out)
 /* ── changing ── */
 
 enum err
-token_erase(struct vault *v, const struct token_row *r)
+cardrow_erase(struct vault *v, const struct cardrow *r)
 {
 	struct stmt *s = db_stmt(v->db, "DELETE FROM token WHERE id = ?1");
 	stmt_int(s, 1, r->id);
@@ -470,7 +470,7 @@ token_erase(struct vault *v, const struct token_row *r)
 }
 
 enum err
-token_use(struct vault *v, const struct token_row *r)
+cardrow_use(struct vault *v, const struct cardrow *r)
 {
 	if (r->id == 0)
 		return ERR_OK;
@@ -482,7 +482,7 @@ token_use(struct vault *v, const struct token_row *r)
 }
 
 enum err
-token_set_cvc(struct vault *v, const char *token, sp_cvc_state state)
+cardrow_set_cvc(struct vault *v, const char *token, sp_cvc_state state)
 {
 	struct stmt *s = db_stmt(v->db, "UPDATE token SET cvc = ?2 WHERE token = ?1");
 	stmt_text(s, 1, token);
@@ -491,7 +491,7 @@ token_set_cvc(struct vault *v, const char *token, sp_cvc_state state)
 }
 
 enum err
-token_count(struct vault *v, uint64_t *out)
+cardrow_count(struct vault *v, uint64_t *out)
 {
 	bool row;
 	struct stmt *s = db_stmt(v->db, "SELECT count(*) FROM token");

@@ -1,4 +1,4 @@
-#include "vault/card.h"
+#include "vault/pan.h"
 
 #include <string.h>
 
@@ -53,13 +53,13 @@ luhn_sum(const uint8_t *digits, size_t n, bool doubled)
 }
 
 bool
-card_luhn(const uint8_t *digits, size_t n)
+pan_luhn(const uint8_t *digits, size_t n)
 {
 	return n > 0 && luhn_sum(digits, n, false) % 10 == 0;
 }
 
 uint8_t
-card_luhn_digit(const uint8_t *digits, size_t n)
+pan_luhn_digit(const uint8_t *digits, size_t n)
 {
 	return (uint8_t)('0' + (10 - luhn_sum(digits, n, true) % 10) % 10);
 }
@@ -77,7 +77,7 @@ range_of(const uint8_t *pan, size_t n)
 }
 
 sp_brand
-card_brand(const uint8_t *pan, size_t n)
+pan_brand(const uint8_t *pan, size_t n)
 {
 	return range_of(pan, n)->brand;
 }
@@ -92,7 +92,7 @@ is_published(const uint8_t *pan, size_t n)
 }
 
 const char *
-card_test_number(const char *token)
+pan_test_number(const char *token)
 {
 	for (size_t i = 0; i < sizeof published / sizeof *published; i++)
 		if (published[i].token[0] && strcmp(published[i].token, token) == 0)
@@ -111,7 +111,7 @@ days_of(int64_t year, int64_t month)
 }
 
 bool
-card_expired(uint32_t month, uint32_t year, int64_t wall_ms)
+pan_expired(uint32_t month, uint32_t year, int64_t wall_ms)
 {
 	/* The first of the next month, twelve hours later: then it has begun in the last time zone too. */
 	int64_t next = month == 12 ? days_of((int64_t)year + 1, 1) : days_of(year, (int64_t)month + 1);
@@ -123,10 +123,10 @@ check_expiry(const struct card *c, int64_t wall_ms)
 {
 	if (c->exp_month < 1 || c->exp_month > 12 || c->exp_year < 2000 || c->exp_year > 2199)
 		return ERR_CARD_EXPIRY;
-	if (card_expired(c->exp_month, c->exp_year, wall_ms))
+	if (pan_expired(c->exp_month, c->exp_year, wall_ms))
 		return ERR_CARD_EXPIRED;
 	/* Nobody issues a card for longer than that: a slip of the finger. */
-	if (!card_expired(c->exp_month, c->exp_year - YEARS_AHEAD_MAX, wall_ms))
+	if (!pan_expired(c->exp_month, c->exp_year - YEARS_AHEAD_MAX, wall_ms))
 		return ERR_CARD_EXPIRY;
 	return ERR_OK;
 }
@@ -140,13 +140,13 @@ check_number(const struct card *c, const struct range *r)
 			return ERR_CARD_TRACK;
 	if (!all_digits(c->pan, c->pan_len))
 		return ERR_CARD_LUHN;
-	if (c->pan_len > CARD_PAN_MAX || !(r->lengths & (1u << c->pan_len)))
+	if (c->pan_len > PAN_DIGITS_MAX || !(r->lengths & (1u << c->pan_len)))
 		return ERR_CARD_LENGTH;
-	return card_luhn(c->pan, c->pan_len) ? ERR_OK : ERR_CARD_LUHN;
+	return pan_luhn(c->pan, c->pan_len) ? ERR_OK : ERR_CARD_LUHN;
 }
 
 enum err
-card_check(const struct card *c, const struct card_rules *rules, sp_brand *brand_out)
+pan_check(const struct card *c, const struct pan_rules *rules, sp_brand *brand_out)
 {
 	const struct range *r = range_of(c->pan, c->pan_len);
 	enum err e = check_number(c, r);

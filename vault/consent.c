@@ -1,4 +1,4 @@
-#include "vault/officer.h"
+#include "vault/consent.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/str.h"
 
-#define NONCE_KEPT_MS (2 * OFFICER_FRESH_MS + 60000)
+#define NONCE_KEPT_MS (2 * CONSENT_FRESH_MS + 60000)
 
 struct reader {
 	const uint8_t *at;
@@ -47,7 +47,7 @@ take_field(struct reader *r, const char *name, char *out, size_t room)
 }
 
 enum err
-officer_parse(const uint8_t *text, size_t bytes, struct officer_statement *out)
+consent_parse(const uint8_t *text, size_t bytes, struct consent_statement *out)
 {
 	struct reader r = {text, bytes};
 	const uint8_t *line;
@@ -87,7 +87,7 @@ use_nonce(struct vault *v, const char *nonce, int64_t now)
 static enum err
 check(struct vault *v, const sp_check_officer_req *r, const struct boot_officer **officer_out)
 {
-	struct officer_statement st;
+	struct consent_statement st;
 	int64_t now = clock_wall_ms();
 	const struct boot_officer *o = boot_officer_of(&v->boot, r->officer);
 	*officer_out = o;
@@ -96,13 +96,13 @@ check(struct vault *v, const sp_check_officer_req *r, const struct boot_officer 
 	if (r->signature.size != 64 ||
 		crypto_sign_verify_detached(r->signature.bytes, r->statement.bytes, r->statement.size, o->public_key) != 0)
 		return ERR_OFFICER_SIGNATURE;
-	enum err e = officer_parse(r->statement.bytes, r->statement.size, &st);
+	enum err e = consent_parse(r->statement.bytes, r->statement.size, &st);
 	if (e != ERR_OK)
 		return e;
 	/* A statement for another operation or another installation is no consent to this one. */
 	if (strcmp(st.operation, r->operation) != 0 || strcmp(st.install, v->boot.install) != 0)
 		return ERR_OFFICER_SIGNATURE;
-	if (st.at_ms < now - OFFICER_FRESH_MS || st.at_ms > now + OFFICER_FRESH_MS)
+	if (st.at_ms < now - CONSENT_FRESH_MS || st.at_ms > now + CONSENT_FRESH_MS)
 		return ERR_OFFICER_STALE;
 	return use_nonce(v, st.nonce, now);
 }
@@ -147,5 +147,5 @@ deny(struct vault *v, const void *req, enum err why)
 		return;
 }
 
-const struct batch_command officer_check_command = {
+const struct group_command consent_check_command = {
 	.rep_bytes = sizeof(sp_check_officer_rep), .act = act, .deny = deny};

@@ -1,17 +1,17 @@
 /*
- * batch — group commit: every command of one turn of the loop in one transaction, each under its own savepoint.
+ * group — group commit: every command of one turn of the loop in one transaction, each under its own savepoint.
  * Invariants: nothing is answered before COMMIT; a command that fails undoes its rows and its leaves and nobody else's;
  * when the batch can't be written, every member is told ERR_AUDIT_AWAY and nothing of it happened. An effect on memory
  *   (a held code, a wipe) runs in `after` only.
  * Source: design 40 (where the tree is).
  */
-#ifndef VAULT_BATCH_H
-#define VAULT_BATCH_H
+#ifndef VAULT_GROUP_H
+#define VAULT_GROUP_H
 
 #include "daemon/wire/peer.h"
 #include "vault/vault.h"
 
-#define BATCH_MEMBERS_MAX 256
+#define GROUP_MEMBERS_MAX 256
 
 struct member {
 	struct call *call; /* NULL: a command of our own */
@@ -25,7 +25,7 @@ struct member {
 	void *state;
 };
 
-struct batch_command {
+struct group_command {
 	size_t rep_bytes; /* sizeof its sp_…_rep */
 	/* Do it inside the savepoint. req is borrowed for the call. */
 	enum err (*act)(struct vault *v, const void *req, struct member *m);
@@ -34,17 +34,17 @@ struct batch_command {
 };
 
 /* What the process does about the batch; the tests give others. */
-struct batch_hooks {
+struct group_hooks {
 	void (*reply)(struct call *call, enum err e, const void *rep);
 	/* ERR_OK after a commit; ERR_DISK_FULL or ERR_IO after a batch that could not be written. */
 	void (*written)(struct vault *v, enum err e, size_t members, int64_t took_us);
 };
 
-enum err batch_new(const struct batch_hooks *hooks, struct batch **out) MUST;
-void batch_free(struct batch *b); /* empty */
-/* batch_run: act now, answer at batch_commit. call NULL: no answer. req and state are borrowed until it returns. */
-void batch_run(struct vault *v, struct call *call, const struct batch_command *c, const void *req);
+enum err group_new(const struct group_hooks *hooks, struct group **out) MUST;
+void group_free(struct group *b); /* empty */
+/* group_run: act now, answer at group_commit. call NULL: no answer. req and state are borrowed until it returns. */
+void group_run(struct vault *v, struct call *call, const struct group_command *c, const void *req);
 /* Everything since the last commit. ERR_OK (also with nothing to do) · ERR_AUDIT_AWAY. */
-enum err batch_commit(struct vault *v);
+enum err group_commit(struct vault *v);
 
 #endif

@@ -1,4 +1,4 @@
-#include "vault/checkpoint.h"
+#include "vault/history.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -13,7 +13,7 @@
 /* ── what was signed ── */
 
 enum err
-checkpoint_last(struct vault *v, const char *origin, uint64_t *size_out, uint8_t root_out[HASH_BYTES])
+history_last(struct vault *v, const char *origin, uint64_t *size_out, uint8_t root_out[HASH_BYTES])
 {
 	bool row;
 	size_t bytes = 0;
@@ -75,7 +75,7 @@ check_and_keep(struct vault *v, const sp_sign_checkpoint_req *r, const char *ori
 	if (!r->has_position || strcmp(r->position.origin, origin) != 0 || r->position.size == 0 ||
 		r->position.size > INT64_MAX)
 		return ERR_CRYPTO;
-	enum err e = checkpoint_last(v, origin, &size, root);
+	enum err e = history_last(v, origin, &size, root);
 	if (e != ERR_OK)
 		return e;
 	*signed_size_out = size;
@@ -104,7 +104,7 @@ struct signing {
 static bool running; /* our own */
 
 bool
-checkpoint_running(void)
+history_running(void)
 {
 	return running;
 }
@@ -280,9 +280,9 @@ deny(struct vault *v, const void *req, enum err why)
 		return;
 }
 
-const struct batch_command checkpoint_ledger_command = {
+const struct group_command history_ledger_command = {
 	.rep_bytes = sizeof(sp_sign_checkpoint_rep), .act = act_ledger, .deny = deny};
-static const struct batch_command own_command = {.act = act_own, .deny = deny};
+static const struct group_command own_command = {.act = act_own, .deny = deny};
 
 static enum err
 fill_own(struct vault *v, sp_sign_checkpoint_req *r, bool *needed_out)
@@ -291,7 +291,7 @@ fill_own(struct vault *v, sp_sign_checkpoint_req *r, bool *needed_out)
 	struct checkpoint now;
 	size_t n = 0;
 	logbook_position(v->log, &now);
-	enum err e = checkpoint_last(v, v->origin, &r->old_size, root);
+	enum err e = history_last(v, v->origin, &r->old_size, root);
 	if (e != ERR_OK)
 		return e;
 	uint64_t stored = 0;
@@ -320,7 +320,7 @@ fill_own(struct vault *v, sp_sign_checkpoint_req *r, bool *needed_out)
 }
 
 void
-checkpoint_own(struct vault *v, void (*done)(void *arg, enum err e), void *arg)
+history_own(struct vault *v, void (*done)(void *arg, enum err e), void *arg)
 {
 	struct own_request o = {.done = done, .arg = arg};
 	bool needed = false;
@@ -328,8 +328,8 @@ checkpoint_own(struct vault *v, void (*done)(void *arg, enum err e), void *arg)
 	enum err e = v->hsm_in ? fill_own(v, &o.req, &needed) : ERR_HSM_AWAY;
 	if (e == ERR_OK && needed) {
 		running = true;
-		batch_run(v, NULL, &own_command, &o);
-		(void)batch_commit(v);
+		group_run(v, NULL, &own_command, &o);
+		(void)group_commit(v);
 		return;
 	}
 	if (done)
