@@ -11,7 +11,7 @@ daemon_gate_libgate_a_SOURCES = daemon/gate/http.h daemon/gate/http.c daemon/gat
 daemon_gate_libgate_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 LIB_GATE = daemon/gate/libgate.a $(LIB_TLS) $(LIB_WIRE) $(LLHTTP_LIBS) $(JANSSON_LIBS)
 
-pkglibexec_PROGRAMS += gate
-gate_SOURCES = daemon/gate/gate_main.c
-gate_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
-gate_LDADD = $(LIB_GATE)
+pkglibexec_PROGRAMS += daemon/gate/gate
+daemon_gate_gate_SOURCES = daemon/gate/gate_main.c
+daemon_gate_gate_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+daemon_gate_gate_LDADD = $(LIB_GATE)
