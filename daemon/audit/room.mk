@@ -7,7 +7,8 @@ daemon_audit_libaudit_a_SOURCES = daemon/audit/leaf.h daemon/audit/leaf.c daemon
 	daemon/audit/verify_file.h daemon/audit/verify_file.c
 
 if CMOCKA
-audit_tests = tests/unit/audit/leaf_test tests/unit/audit/tree_test tests/unit/audit/note_test
+audit_tests = tests/unit/audit/leaf_test tests/unit/audit/tree_test tests/unit/audit/note_test \
+	tests/unit/audit/export_test
 check_PROGRAMS += $(audit_tests)
 TESTS += $(audit_tests)
 tests_unit_audit_leaf_test_SOURCES = tests/unit/audit/leaf_test.c
@@ -17,6 +18,8 @@ tests_unit_audit_tree_test_SOURCES = tests/unit/audit/tree_test.c
 tests_unit_audit_tree_test_LDADD = $(LIB_AUDIT) $(LIB_TEST)
 tests_unit_audit_note_test_SOURCES = tests/unit/audit/note_test.c
 tests_unit_audit_note_test_LDADD = $(LIB_AUDIT) $(LIB_TEST)
+tests_unit_audit_export_test_SOURCES = tests/unit/audit/export_test.c
+tests_unit_audit_export_test_LDADD = $(LIB_AUDIT) $(LIB_TEST)
 endif
 
 # Makes an export from a synthetic log with throw-away keys: what the third-party test and the benchmark check.
@@ -27,4 +30,19 @@ tests_unit_audit_audit_make_LDADD = $(LIB_AUDIT)
 # Third parties' tools on an export, and on changed ones (N changes, SEED).
 dist_check_SCRIPTS += tests/unit/audit/third_party.sh
 TESTS += tests/unit/audit/third_party.sh
-EXTRA_DIST += tests/attack/audit_tamper.py tests/attack/audit_verify.go
+EXTRA_DIST += tests/attack/audit_tamper.py tests/attack/audit_verify.go tests/fuzz/seeds/note_fuzz tests/fuzz/seeds/keyfile_fuzz tests/fuzz/seeds/export_fuzz
+
+if FUZZERS
+audit_fuzz = tests/fuzz/note_fuzz tests/fuzz/keyfile_fuzz tests/fuzz/export_fuzz
+fuzz_programs += $(audit_fuzz)
+EXTRA_PROGRAMS += $(audit_fuzz)
+tests_fuzz_note_fuzz_SOURCES = tests/fuzz/note_fuzz.c
+tests_fuzz_note_fuzz_LDADD = $(LIB_AUDIT)
+tests_fuzz_note_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_keyfile_fuzz_SOURCES = tests/fuzz/keyfile_fuzz.c
+tests_fuzz_keyfile_fuzz_LDADD = $(LIB_AUDIT)
+tests_fuzz_keyfile_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_export_fuzz_SOURCES = tests/fuzz/export_fuzz.c
+tests_fuzz_export_fuzz_LDADD = $(LIB_AUDIT)
+tests_fuzz_export_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
