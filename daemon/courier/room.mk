@@ -21,3 +21,11 @@ tests_unit_courier_jobs_test_LDADD = $(LIB_COURIER) $(LIB_TEST)
 tests_unit_courier_process_test_SOURCES = tests/unit/courier/process_test.c
 tests_unit_courier_process_test_LDADD = $(LIB_WIRE) $(LIB_TEST)
 endif
+
+if FUZZERS
+fuzz_programs += tests/fuzz/simbook_fuzz
+EXTRA_PROGRAMS += tests/fuzz/simbook_fuzz
+tests_fuzz_simbook_fuzz_SOURCES = tests/fuzz/simbook_fuzz.c
+tests_fuzz_simbook_fuzz_LDADD = $(LIB_COURIER)
+tests_fuzz_simbook_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

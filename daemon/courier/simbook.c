@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -238,26 +239,24 @@ read_line(struct simbook *b, const json_t *line)
 static enum err
 read_file(struct simbook *b, FILE *f)
 {
-	char text[LINE_BYTES_MAX];
+	char *text = NULL;
+	size_t room = 0;
+	ssize_t n;
 	enum err e = ERR_OK;
 
-	while (e == ERR_OK && fgets(text, sizeof text, f)) {
-		size_t n = strlen(text);
-		if (n == 0) { /* a NUL byte: blocks that never reached the disk look so */
-			e = ERR_FILE_FORM;
-			break;
-		}
-		if (text[n - 1] != '\n' && feof(f)) {
+	while (e == ERR_OK && (n = getline(&text, &room, f)) > 0) {
+		if (text[n - 1] != '\n') {
 			log_warn("simulator's books: a cut-off last line was dropped", LOG_I("line", b->count + 1));
 			break;
 		}
-		json_t *line = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+		json_t *line = n < LINE_BYTES_MAX ? json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL) : NULL;
 		e = line ? read_line(b, line) : ERR_FILE_FORM;
 		json_decref(line);
 		if (e != ERR_OK)
 			log_warn("simulator's books can't be read", LOG_I("line", b->count + 1), LOG_E("error", e));
-		b->end += (int64_t)n;
+		b->end += n;
 	}
+	free(text);
 	return e == ERR_OK && ferror(f) ? ERR_IO : e;
 }
 

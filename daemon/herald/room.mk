@@ -16,3 +16,11 @@ TESTS += tests/unit/herald/herald_test
 tests_unit_herald_herald_test_SOURCES = tests/unit/herald/herald_test.c
 tests_unit_herald_herald_test_LDADD = $(LIB_HERALD) $(LIB_TEST)
 endif
+
+if FUZZERS
+fuzz_programs += tests/fuzz/cloudevent_fuzz
+EXTRA_PROGRAMS += tests/fuzz/cloudevent_fuzz
+tests_fuzz_cloudevent_fuzz_SOURCES = tests/fuzz/cloudevent_fuzz.c
+tests_fuzz_cloudevent_fuzz_LDADD = $(LIB_HERALD)
+tests_fuzz_cloudevent_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
