@@ -34,7 +34,7 @@ static const struct {
 #undef HEADER
 };
 
-static const char *const method_names[] = {"", "GET", "POST", "PUT", "PATCH", "DELETE"};
+static const char *const method_names[] = {"", "HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"};
 
 const char *
 method_name(enum method m)
@@ -156,11 +156,8 @@ method_of(const llhttp_t *p)
 	static const struct {
 		uint8_t theirs;
 		enum method ours;
-	} map[] = {{HTTP_GET, METHOD_GET},
-			   {HTTP_POST, METHOD_POST},
-			   {HTTP_PUT, METHOD_PUT},
-			   {HTTP_PATCH, METHOD_PATCH},
-			   {HTTP_DELETE, METHOD_DELETE}};
+	} map[] = {{HTTP_HEAD, METHOD_HEAD}, {HTTP_GET, METHOD_GET},     {HTTP_POST, METHOD_POST},
+			   {HTTP_PUT, METHOD_PUT},   {HTTP_PATCH, METHOD_PATCH}, {HTTP_DELETE, METHOD_DELETE}};
 
 	for (size_t i = 0; i < sizeof(map) / sizeof(*map); i++)
 		if (map[i].theirs == p->method)

@@ -15,7 +15,7 @@
 #include "daemon/base/buf.h"
 #include "daemon/base/err.h"
 
-enum method { METHOD_OTHER, METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_MAX };
+enum method { METHOD_OTHER, METHOD_HEAD, METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_MAX };
 
 /* The headers that anybody here reads; all others are counted and dropped. HEADER(ID, "name", may stand once only). */
 #define HTTP_HEADERS(HEADER)                             \

@@ -50,6 +50,7 @@ make(struct conn *conn, struct http *http, const struct request_origin *from)
 	r->cert_expires_at_s = from->cert_expires_at_s;
 	r->began_us = clock_mono_us();
 	r->keep_alive = http && http_keep_alive(http);
+	r->head_only = http && http_method(http) == METHOD_HEAD;
 	buf_init(&r->extra, EXTRA_BYTES_MAX);
 	id_new("req", clock_wall_ms(), &id);
 	memcpy(r->caller.request_id, id.text, sizeof(id.text));
@@ -217,7 +218,7 @@ write_head(const struct request *r, int status, const char *media_type)
 		return buf_add(&whole_out, "\r\n", 2);
 	if (!e)
 		e = buf_printf(&whole_out, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n", media_type, body_out.len);
-	return e ? e : buf_add(&whole_out, buf_at(&body_out), body_out.len);
+	return e || r->head_only ? e : buf_add(&whole_out, buf_at(&body_out), body_out.len);
 }
 
 void

@@ -34,8 +34,8 @@ struct request {
 	struct buf extra; /* header lines of the answer, each with CR LF */
 	int64_t began_us;
 	int64_t cert_expires_at_s;
-	bool loopback, keep_alive;
-	void *state; /* an act's own, mem_free'd (and so wiped) with the request */
+	bool loopback, keep_alive, head_only; /* head_only: an answer to HEAD has no body */
+	void *state;                          /* an act's own, mem_free'd (and so wiped) with the request */
 };
 
 /* Who sent it: what conn knows of the other end. */

@@ -15,3 +15,8 @@ pkglibexec_PROGRAMS += daemon/gate/gate
 daemon_gate_gate_SOURCES = daemon/gate/gate_main.c
 daemon_gate_gate_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 daemon_gate_gate_LDADD = $(LIB_GATE)
+
+# The real gate with a monitor, a ledger and a vault that are one small program: for curl and for measuring.
+check_PROGRAMS += tests/harness/gate_harness
+tests_harness_gate_harness_SOURCES = tests/harness/gate_harness.c
+tests_harness_gate_harness_LDADD = $(LIB_WIRE)

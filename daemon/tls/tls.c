@@ -273,6 +273,8 @@ remember_peer(struct tls *t)
 	return true;
 }
 
+static void read_plain(struct tls *t);
+
 static void
 step_handshake(struct tls *t)
 {
@@ -296,6 +298,9 @@ step_handshake(struct tls *t)
 	want(t->readable, true);
 	want(t->writable, false);
 	t->hooks->opened(t->arg);
+	/* The first request often comes in one piece with the end of the handshake; no event will tell of it again. */
+	if (t->raw_at < t->raw_n)
+		read_plain(t);
 }
 
 static void

@@ -21,9 +21,10 @@ struct tls;
 
 #define TLS_FINGERPRINT_BYTES 32
 
-/* Called from the loop, never from inside a tls_ function but tls_read_on. Each may call tls_free as its last act. */
+/* Called from the loop, never from inside a tls_ function but tls_read_on. The others may call tls_free as their last
+ * act. */
 struct tls_hooks {
-	void (*opened)(void *arg);  /* the handshake is over */
+	void (*opened)(void *arg);  /* the handshake is over; the one hook that may not free */
 	void (*bytes)(void *arg);   /* tls_in has more */
 	void (*drained)(void *arg); /* all that was written has left */
 	/*
