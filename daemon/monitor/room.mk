@@ -10,3 +10,5 @@ daemon_monitor_sallyportd_LDADD = $(LIB_WIRE) $(CAPNG_LIBS) $(SYSTEMD_LIBS)
 check_PROGRAMS += tests/crash/demo_child
 tests_crash_demo_child_SOURCES = tests/crash/demo_child.c
 tests_crash_demo_child_LDADD = $(LIB_WIRE)
+dist_check_SCRIPTS += tests/crash/monitor_test.sh
+TESTS += tests/crash/monitor_test.sh
