@@ -88,6 +88,36 @@ id_take(const char *prefix, const char *text, struct id *out)
 	return ERR_OK;
 }
 
+enum err
+id_pack(const char *prefix, const char *text, uint8_t out[16])
+{
+	if (!id_check(prefix, text))
+		return ERR_ID_FORM;
+	const char *p = text + strlen(prefix) + 1;
+	unsigned value = 0, bits = 0;
+	size_t at = 0;
+	if (*p > '7') /* the first character has room for three bits of the 128 */
+		return ERR_ID_FORM;
+	for (size_t i = 0; i < ID_BODY_CHARS; i++) {
+		value = value << 5 | (unsigned)(strchr(crockford, p[i]) - crockford);
+		bits += i == 0 ? 3 : 5;
+		if (bits >= 8) {
+			bits -= 8;
+			out[at++] = (uint8_t)(value >> bits);
+		}
+		value &= (1u << bits) - 1;
+	}
+	return ERR_OK;
+}
+
+void
+id_unpack(const char *prefix, const uint8_t bytes[16], struct id *out)
+{
+	char body[ID_BODY_CHARS];
+	encode(bytes, body);
+	finish(prefix, body, out);
+}
+
 int64_t
 id_time_ms(const struct id *id)
 {

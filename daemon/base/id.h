@@ -30,6 +30,9 @@ void id_random(const char *prefix, struct id *out);
 bool id_check(const char *prefix, const char *text);
 /* id_take(prefix, text, out): copies when id_check holds, ERR_ID_FORM else (out is ""). */
 enum err id_take(const char *prefix, const char *text, struct id *out) MUST;
+/* A ULID's 128 bits, for keys in stores. ERR_ID_FORM (not this prefix, or more than 128 bits, as tokens are); and back. */
+enum err id_pack(const char *prefix, const char *text, uint8_t out[16]) MUST;
+void id_unpack(const char *prefix, const uint8_t bytes[16], struct id *out);
 /* The time inside a ULID, in ms. */
 int64_t id_time_ms(const struct id *id);
 

@@ -152,6 +152,7 @@ begin(sp_payment_state *s, const char *id, const struct payment_event *ev)
 	memcpy(s->client, r->client, sizeof s->client);
 	memcpy(s->token, r->token, sizeof s->token);
 	memcpy(s->order_id, r->order_id, sizeof s->order_id);
+	memcpy(s->traceparent, r->traceparent, sizeof s->traceparent);
 	memcpy(s->account, ev->body.account, sizeof s->account);
 	s->amount_minor = ev->body.amount_minor;
 	s->currency = ev->body.currency;

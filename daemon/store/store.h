@@ -190,6 +190,10 @@ void store_log_position(struct store *s, struct checkpoint *out); /* committed s
 enum err store_log_read(struct store *s, uint64_t from, uint32_t limit, size_t bytes_max, struct buf *out,
 						uint32_t *count_out) MUST; /* 4-byte big-endian length + record, each */
 enum err store_log_hash(void *store, uint64_t i, uint8_t out[HASH_BYTES]) MUST; /* a tree_hash_fn; arg is the store */
+/* Root and proofs of any committed size; quick, unlike tree_* over store_log_hash. ERR_OUT_OF_RANGE · ERR_CRYPTO. */
+enum err store_log_root(struct store *s, uint64_t size, uint8_t out[HASH_BYTES]) MUST;
+enum err store_log_consistency(struct store *s, uint64_t old_size, uint64_t size,
+							   uint8_t proof_out[PROOF_MAX][HASH_BYTES], size_t *n_out) MUST;
 enum err store_log_note_get(struct store *s, char note_out[NOTE_BYTES_MAX], size_t *bytes_out, uint64_t *size_out) MUST;
 enum err store_log_note_set(struct store *s, const char *note, size_t bytes, uint64_t size) MUST;
 

@@ -1,0 +1,69 @@
+/*
+ * store_impl — an open store, as the files store*.c of this folder see it.
+ * Invariant: what a batch or a command may take back (sequence, position) has a copy from its begin and from its mark.
+ */
+#ifndef DAEMON_STORE_STORE_IMPL_H
+#define DAEMON_STORE_STORE_IMPL_H
+
+#include "daemon/store/event_codec.h"
+#include "daemon/store/store.h"
+#include "daemon/store/store_ops.h"
+
+/* How far herald may run ahead of the first entry that it has not told about. */
+#define STORE_OUTBOX_WINDOW 8192
+
+struct store_outbox {
+	uint8_t told[STORE_OUTBOX_WINDOW / 8]; /* beyond position.published: published, by sequence modulo the window */
+};
+
+/* What a batch changes in memory. */
+struct store_slot {
+	int64_t accept_until_ms, free_after_ms; /* 0: free */
+};
+struct store_state {
+	uint64_t seq; /* of the last event */
+	sp_store_position position;
+	struct store_slot slots[STORE_SLOTS];
+};
+
+struct store {
+	const struct store_ops *ops;
+	void *kind;
+	bool in_batch, marked;
+	struct store_state now, at_begin, at_mark;
+	size_t leaves_at_mark;
+	struct store_outbox outbox, outbox_at_begin;
+	bool outbox_changed;
+	int64_t ttl_ms, now_ms; /* now_ms: the latest time that a caller gave */
+
+	/* Room to work in: one thing at a time, never held across a call from outside. */
+	uint8_t bytes[EVENT_CODEC_STATE_MAX];
+	sp_payment_state *state;
+	sp_event_detail detail;
+	sp_event_body body;
+	sp_payment_view payment_view;
+	sp_operation_view operation_view;
+};
+
+static inline struct store_blob
+store_blob_of(const void *bytes, size_t n)
+{
+	return (struct store_blob){bytes, n};
+}
+
+/* ── shared among the files ── */
+struct pb_msgdesc_s;
+/* An item whose value is a protobuf message. found_out NULL: not there is ERR_NOT_FOUND. */
+enum err store_item_get_message(struct store *s, enum store_item kind, struct store_blob key,
+								const struct pb_msgdesc_s *fields, void *out, bool *found_out) MUST;
+enum err store_item_put_message(struct store *s, enum store_item kind, struct store_blob key,
+								const struct pb_msgdesc_s *fields, const void *message) MUST;
+/* The event (stream, version) into s->body and s->detail. ERR_PAYMENT_NOT_FOUND. */
+enum err store_event_read(struct store *s, const uint8_t stream[STORE_ID_BYTES], uint32_t version) MUST;
+/* evt_…: time, the stream's last bits and the sequence; the same for ever. */
+void store_event_id(const struct store_event_row *row, struct id *out);
+/* Slots as they were when the store was last open. */
+enum err store_slots_load(struct store *s) MUST;
+enum err store_slots_sweep(struct store *s) MUST;
+
+#endif
