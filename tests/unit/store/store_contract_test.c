@@ -930,6 +930,7 @@ random_work_leaves_both_kinds_the_same(void **arg)
 	unsigned done = 0;
 
 	(void)arg;
+	both[1]->at_ms = both[0]->at_ms;
 	for (unsigned i = 0; i < PAYMENTS; i++)
 		id_new("pay", T0 + i, &payments[i]);
 	for (unsigned batch = 0; batch < 120; batch++) {
