@@ -8,3 +8,8 @@ list-fuzz:
 # The rooms check with its planted faults.
 dist_check_SCRIPTS += tests/rooms
 TESTS += tests/rooms
+# Figures, not tests: prints a table beside the machine's own ceilings.
+bench: all
+	$(top_srcdir)/tests/bench/run.py $(abs_builddir) $(BENCH)
+.PHONY: bench
+EXTRA_DIST += tests/bench/run.py tests/bench/mtlsload.c tests/bench/sqlbench.c
