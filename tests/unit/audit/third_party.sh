@@ -64,6 +64,13 @@ mv "$d/c.tar.minisig" "$d/kept" && ours "$d/c.tar"
 [ $? = 9 ] && grep -q 'minisig' "$d/said" || fail "a missing signature must be a problem"
 mv "$d/kept" "$d/c.tar.minisig"
 
+# Every command of docs/audit-format.md, as it stands there.
+mkdir "$d/doc" && cp "$d/a.tar" "$d/doc/march.tar" && cp "$d/a.tar.minisig" "$d/doc/march.tar.minisig" && cp -r "$d/keys" "$d/doc/our-keys"
+awk -v go="$gocheck" '/^```/ { on = $0 == "```sh" || ($0 == "```sh go" && go != ""); next } on' "$top/docs/audit-format.md" >"$d/doc/commands"
+[ "$(grep -c . "$d/doc/commands")" -ge 12 ] || fail "docs/audit-format.md has no commands"
+(cd "$d/doc" && PATH="$(dirname "$verify"):$PATH" SOURCES=$top GOCACHE="$d/go" bash -euo pipefail ./commands >"$d/said" 2>&1) ||
+	fail "a command of docs/audit-format.md fails: $(tail -3 "$d/said")"
+
 # Kinds that leave the inside as it is or put a true inside into a damaged archive are minisign's to find.
 outside=' flip_any_bit cut_the_archive append_to_the_archive add_a_file change_the_signature '
 read -r -a kinds <<<"$(python3 "$top/tests/attack/audit_tamper.py" --kinds)"
