@@ -212,42 +212,6 @@ make_key(struct p11 *p, void *arg)
 	return find_checked(p, class, a->label, &key);
 }
 
-static CK_RV
-read_public(struct p11 *p, void *arg)
-{
-	struct ask *a = arg;
-	CK_OBJECT_HANDLE key;
-	CK_RV rv = p11_find(p, CKO_PUBLIC_KEY, a->label, &key);
-	return rv == CKR_OK ? probe_point(p, key, a->out) : rv;
-}
-
-enum err
-hsmkey_make(struct p11 *p, const char *purpose, uint32_t generation, uint8_t public_out[32], bool *existed_out)
-{
-	struct ask a = {.out = public_out};
-	memset(public_out, 0, 32);
-	*existed_out = false;
-	enum err e = begin(&a, purpose, generation);
-	if (e != ERR_OK)
-		return e;
-	e = p11_run(p, make_key, &a);
-	if (e == ERR_OK && a.purpose->kind == KIND_PAIR)
-		e = p11_run(p, read_public, &a);
-	*existed_out = a.existed;
-	return e;
-}
-
-enum err
-hsmkey_public(struct p11 *p, const char *purpose, uint32_t generation, uint8_t public_out[32])
-{
-	struct ask a = {.out = public_out};
-	memset(public_out, 0, 32);
-	enum err e = begin(&a, purpose, generation);
-	if (e != ERR_OK)
-		return e;
-	return a.purpose->kind == KIND_PAIR ? p11_run(p, read_public, &a) : ERR_NOT_FOUND;
-}
-
 /* ── using ── */
 
 static CK_RV
@@ -297,6 +261,33 @@ mac(struct p11 *p, void *arg)
 	return rv;
 }
 
+/*
+ * A public key that was read wrongly would be trusted for ever (the boot file and auditors keep it): let the private
+ * half prove that it is its own. The statement is of a form that nothing else is.
+ */
+static CK_RV
+read_public(struct p11 *p, void *arg)
+{
+	struct ask *a = arg, proof = *a;
+	static const char statement[] = "sallyport-possession/1\n";
+	uint8_t signature[64], point[32];
+	CK_OBJECT_HANDLE public_key, private_key;
+	CK_RV rv = p11_find(p, CKO_PUBLIC_KEY, a->label, &public_key);
+	if (rv == CKR_OK)
+		rv = find_checked(p, CKO_PRIVATE_KEY, a->label, &private_key);
+	if (rv == CKR_OK)
+		rv = probe_point(p, public_key, point);
+	proof.data = (const uint8_t *)statement;
+	proof.bytes = sizeof statement - 1;
+	if (rv == CKR_OK)
+		rv = sign_once(p, private_key, CKM_EDDSA, &proof, signature, sizeof signature);
+	if (rv == CKR_OK && crypto_sign_verify_detached(signature, proof.data, proof.bytes, point) != 0)
+		rv = CKR_OUR_BAD_ANSWER;
+	if (rv == CKR_OK)
+		memcpy(a->out, point, sizeof point);
+	return rv;
+}
+
 /* The common way of sign and mac: bounds, run, and nothing left in out when it failed. */
 static enum err
 use(struct p11 *p, struct ask *a, const char *purpose, uint32_t generation, enum kind kind, p11_fn fn, size_t out_bytes)
@@ -325,4 +316,33 @@ enum err
 hsmkey_mac(struct p11 *p, const char *purpose, uint32_t generation, const uint8_t *data, size_t bytes, uint8_t out[32])
 {
 	return use(p, &(struct ask){.data = data, .bytes = bytes, .out = out}, purpose, generation, KIND_MAC, mac, 32);
+}
+
+/* ── making and reading ── */
+
+enum err
+hsmkey_make(struct p11 *p, const char *purpose, uint32_t generation, uint8_t public_out[32], bool *existed_out)
+{
+	struct ask a = {.out = public_out};
+	memset(public_out, 0, 32);
+	*existed_out = false;
+	enum err e = begin(&a, purpose, generation);
+	if (e != ERR_OK)
+		return e;
+	e = p11_run(p, make_key, &a);
+	if (e == ERR_OK && a.purpose->kind == KIND_PAIR)
+		e = p11_run(p, read_public, &a);
+	*existed_out = a.existed;
+	return e;
+}
+
+enum err
+hsmkey_public(struct p11 *p, const char *purpose, uint32_t generation, uint8_t public_out[32])
+{
+	struct ask a = {.out = public_out};
+	memset(public_out, 0, 32);
+	enum err e = begin(&a, purpose, generation);
+	if (e != ERR_OK)
+		return e;
+	return a.purpose->kind == KIND_PAIR ? p11_run(p, read_public, &a) : ERR_NOT_FOUND;
 }

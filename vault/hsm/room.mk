@@ -10,7 +10,15 @@ vault_hsm_hsm_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
 vault_hsm_hsm_LDADD = vault/hsm/libhsm.a $(LIB_WIRE) $(P11KIT_LIBS)
 
 if CMOCKA
-hsm_test_programs = tests/unit/hsm/p11_test tests/unit/hsm/ckr_test tests/unit/hsm/broker_test
+# The module that tests put between us and the token: every fault that an HSM can have, on demand.
+EXTRA_DIST += tests/attack/p11_shim.c
+check_DATA += tests/attack/p11_shim.so
+CLEANFILES += tests/attack/p11_shim.so
+tests/attack/p11_shim.so: $(top_srcdir)/tests/attack/p11_shim.c
+	@$(MKDIR_P) tests/attack
+	$(AM_V_CCLD)$(CC) -std=c11 $(WARN_CFLAGS) -D_GNU_SOURCE -O1 -g -fPIC -shared -fvisibility=hidden $(P11KIT_CFLAGS) -o $@ $(top_srcdir)/tests/attack/p11_shim.c -ldl
+
+hsm_test_programs = tests/unit/hsm/p11_test tests/unit/hsm/ckr_test tests/unit/hsm/broker_test tests/unit/hsm/fault_test
 check_PROGRAMS += $(hsm_test_programs)
 TESTS += $(hsm_test_programs)
 tests_unit_hsm_p11_test_SOURCES = tests/unit/hsm/p11_test.c tests/unit/hsm/token.h tests/unit/hsm/token.c
@@ -23,4 +31,7 @@ tests_unit_hsm_ckr_test_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(LIB_TEST)
 tests_unit_hsm_broker_test_SOURCES = tests/unit/hsm/broker_test.c tests/unit/hsm/broker.h tests/unit/hsm/broker.c tests/unit/hsm/token.h tests/unit/hsm/token.c
 tests_unit_hsm_broker_test_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_hsm_broker_test_LDADD = vault/hsm/libhsm.a $(LIB_KEYS) $(P11KIT_LIBS) $(LIB_TEST)
+tests_unit_hsm_fault_test_SOURCES = tests/unit/hsm/fault_test.c tests/unit/hsm/token.h tests/unit/hsm/token.c
+tests_unit_hsm_fault_test_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_hsm_fault_test_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(P11KIT_LIBS) $(LIB_TEST)
 endif
