@@ -1,0 +1,730 @@
+/* The road of a payment through the ledger, with the readable store and peers that the test plays. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/secret.h"
+#include "daemon/ledger/attempt.h"
+#include "daemon/ledger/batch.h"
+#include "daemon/ledger/inquire.h"
+#include "daemon/ledger/ledger.h"
+#include "daemon/ledger/lsk.h"
+#include "daemon/ledger/officer_side.h"
+#include "daemon/ledger/operate.h"
+#include "daemon/ledger/pay.h"
+#include "daemon/ledger/read.h"
+#include "daemon/ledger/recover.h"
+#include "daemon/ledger/result.h"
+#include "tests/unit/ledger/fake_wire.h"
+
+static unsigned keys;
+static char last_reference[64];
+
+static void
+turn(void)
+{
+	batch_commit();
+}
+
+static void
+tick(void)
+{
+	attempt_tick();
+	inquire_tick();
+	recover_tick();
+}
+
+static int
+open_ledger(void **state)
+{
+	static const uint8_t key[32] = {1};
+	struct store_options o = {.path = "",
+							  .key = key,
+							  .origin = "t/a/ledger",
+							  .install = "t",
+							  .proc = "ledger",
+							  .idempotency_ttl_ms = 86400000};
+	sp_ledger_init_req init = sp_ledger_init_req_init_zero;
+	(void)state;
+	assert_int_not_equal(sodium_init(), -1);
+	assert_int_equal(secret_open(4096), ERR_OK);
+	assert_int_equal(lsk_set(key, 32), ERR_OK);
+	ledger.state = payment_new();
+	assert_int_equal(store_open(&store_memory, &o, &ledger.store), ERR_OK);
+	assert_int_equal(batch_open(), ERR_OK);
+	fake_on_turn(turn, tick);
+	proc_state(PAGE_SERVING, ERR_OK);
+	fake_up(PROCESS_VAULT, true);
+	fake_up(PROCESS_COURIER, true);
+	fake_pass_ms(0);
+
+	snprintf(init.merchant, sizeof init.merchant, "demo");
+	snprintf(init.account, sizeof init.account, "simulator");
+	init.has_client = true;
+	snprintf(init.client.name, sizeof init.client.name, "demo");
+	init.client.cert_sha256[0] = 7;
+	init.client.scopes = ~UINT64_C(0) >> 48;
+	init.client.merchants_count = 1;
+	snprintf(init.client.merchants[0], sizeof init.client.merchants[0], "demo");
+	struct call *c = fake_call(MSG_ledger_init, officer_side_init, &init);
+	assert_int_equal(fake_err(c), ERR_OK);
+	fake_done(c);
+	/* another client, of another merchant, who may only read */
+	snprintf(init.merchant, sizeof init.merchant, "other");
+	snprintf(init.client.name, sizeof init.client.name, "other");
+	snprintf(init.client.merchants[0], sizeof init.client.merchants[0], "other");
+	init.client.cert_sha256[0] = 8;
+	init.client.scopes = UINT64_C(1) << 5;
+	c = fake_call(MSG_ledger_init, officer_side_init, &init);
+	assert_int_equal(fake_err(c), ERR_OK);
+	fake_done(c);
+	return 0;
+}
+
+static int
+close_ledger(void **state)
+{
+	(void)state;
+	store_close(ledger.store);
+	return 0;
+}
+
+/* ── what the peers say ── */
+
+static void
+vault_tells_facts(void)
+{
+	static sp_token_facts_rep rep;
+	struct fake_ask *a = fake_take(MSG_token_facts);
+	assert_non_null(a);
+	const sp_token_facts_req *req = (const void *)a->req;
+	rep.has_token = true;
+	snprintf(rep.token.id, sizeof rep.token.id, "%.31s", req->token);
+	snprintf(rep.token.merchant, sizeof rep.token.merchant, "%s", req->merchant);
+	snprintf(rep.token.card.last4, sizeof rep.token.card.last4, "4242");
+	fake_answer(a, ERR_OK, &rep);
+}
+
+static void
+vault_takes_the_grant(void)
+{
+	static const sp_lodge_rep rep;
+	struct fake_ask *a = fake_take(MSG_lodge);
+	assert_non_null(a);
+	fake_answer(a, ERR_OK, &rep);
+}
+
+static sp_job_req
+courier_takes_the_job(void)
+{
+	const sp_job_rep rep = {.accepted = true};
+	struct fake_ask *a = fake_take(MSG_job);
+	assert_non_null(a);
+	sp_job_req job = *(const sp_job_req *)a->req;
+	fake_answer(a, ERR_OK, &rep);
+	return job;
+}
+
+static sp_result_req
+result_of(const sp_job_req *job, sp_outcome outcome)
+{
+	sp_result_req r = sp_result_req_init_zero;
+	memcpy(r.attempt, job->attempt, sizeof r.attempt);
+	memcpy(r.payment, job->payment, sizeof r.payment);
+	memcpy(r.operation, job->operation, sizeof r.operation);
+	r.outcome = outcome;
+	r.amount_minor = job->amount_minor;
+	r.captured = outcome == sp_OUTCOME_APPROVED && job->kind == sp_JOB_AUTHORIZE && job->auto_capture;
+	snprintf(r.reference, sizeof r.reference, "ref-%.20s", job->payment);
+	snprintf(last_reference, sizeof last_reference, "%s", r.reference);
+	if (outcome == sp_OUTCOME_DECLINED)
+		snprintf(r.decline_code, sizeof r.decline_code, "insufficient_funds");
+	return r;
+}
+
+/* The ack says whether the attempt is known. */
+static bool
+courier_reports(const sp_result_req *r)
+{
+	struct call *c = fake_call(MSG_result, result_answer, r);
+	assert_int_equal(fake_err(c), ERR_OK);
+	bool known = ((const sp_result_rep *)fake_rep(c))->known;
+	fake_done(c);
+	return known;
+}
+
+/* ── what clients say ── */
+
+static sp_payment_create_req
+payment_req(unsigned key, int64_t amount, bool manual)
+{
+	sp_payment_create_req r = sp_payment_create_req_init_zero;
+	r.has_caller = r.has_idem = true;
+	r.caller.cert_sha256[0] = 7;
+	snprintf(r.caller.request_id, sizeof r.caller.request_id, "req_1");
+	snprintf(r.idem.key, sizeof r.idem.key, "key-%u", key);
+	r.idem.body_sha256[0] = (uint8_t)amount;
+	snprintf(r.idem.route, sizeof r.idem.route, "payments");
+	r.amount_minor = amount;
+	r.currency = 978;
+	snprintf(r.token, sizeof r.token, "tok_00000000000000000000000001");
+	r.capture_method = manual ? sp_CAPTURE_MANUAL : sp_CAPTURE_AUTOMATIC;
+	return r;
+}
+
+static sp_payment_operate_req
+operate_req(const char *payment, sp_operation_kind kind, int64_t amount, bool final)
+{
+	sp_payment_operate_req r = sp_payment_operate_req_init_zero;
+	r.has_caller = r.has_idem = true;
+	r.caller.cert_sha256[0] = 7;
+	snprintf(r.idem.key, sizeof r.idem.key, "op-%u", ++keys);
+	snprintf(r.idem.route, sizeof r.idem.route, "operate");
+	snprintf(r.payment, sizeof r.payment, "%s", payment);
+	r.kind = kind;
+	r.amount_minor = amount;
+	r.final = final;
+	return r;
+}
+
+/* A create that is known to be the courier's now. */
+static struct call *
+create(const sp_payment_create_req *req, sp_job_req *job)
+{
+	struct call *c = fake_call(MSG_payment_create, pay_create, req);
+	if (fake_open(MSG_token_facts))
+		vault_tells_facts();
+	vault_takes_the_grant();
+	*job = courier_takes_the_job();
+	return c;
+}
+
+static void
+drop_asks(enum msg number)
+{
+	static const sp_close_authorization_rep rep;
+	for (struct fake_ask *a; (a = fake_take(number));)
+		fake_answer(a, ERR_OK, &rep);
+}
+
+static void
+authorized(char payment[32], int64_t amount, bool manual)
+{
+	sp_job_req job;
+	sp_payment_create_req req = payment_req(++keys, amount, manual);
+	struct call *c = create(&req, &job);
+	sp_result_req r = result_of(&job, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	const sp_payment_create_rep *rep = fake_rep(c);
+	assert_int_equal(fake_err(c), ERR_OK);
+	assert_int_equal(rep->http_status, 201);
+	assert_int_equal(rep->payment.status, manual ? sp_STATUS_AUTHORIZED : sp_STATUS_CAPTURED);
+	memcpy(payment, rep->payment.id, 32);
+	fake_done(c);
+	drop_asks(MSG_close_authorization);
+}
+
+static enum err
+operate(const char *payment, sp_operation_kind kind, int64_t amount, bool final, sp_outcome outcome,
+		sp_payment_operate_rep *rep_out)
+{
+	sp_payment_operate_req req = operate_req(payment, kind, amount, final);
+	struct call *c = fake_call(MSG_payment_operate, operate_answer, &req);
+	if (!fake_replied(c)) {
+		sp_job_req job = courier_takes_the_job();
+		assert_string_equal(job.reference, last_reference);
+		sp_result_req r = result_of(&job, outcome);
+		assert_true(courier_reports(&r));
+	}
+	enum err e = fake_err(c);
+	memset(rep_out, 0, sizeof *rep_out);
+	if (fake_rep(c))
+		*rep_out = *(const sp_payment_operate_rep *)fake_rep(c);
+	fake_done(c);
+	return e;
+}
+
+/* ── tests ── */
+
+static void
+nothing_is_answered_before_the_result_is_durable(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1000, true);
+	struct call *c = create(&req, &job);
+	assert_false(fake_replied(c));
+	assert_string_equal(job.connector, "simulator");
+	assert_int_equal(strlen(job.derived_key), 64);
+	sp_result_req r = result_of(&job, sp_OUTCOME_APPROVED);
+	struct call *ack = fake_call_more(MSG_result, result_answer, &r);
+	assert_false(fake_replied(ack));
+	assert_false(fake_replied(c));
+	fake_turn();
+	assert_true(fake_replied(ack));
+	assert_true(fake_replied(c));
+	assert_int_equal(fake_err(c), ERR_OK);
+	assert_int_equal(fake_open(MSG_close_authorization), 1);
+	drop_asks(MSG_close_authorization);
+	fake_done(c);
+	fake_done(ack);
+}
+
+static void
+a_key_executes_once(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1100, true);
+	struct call *first = create(&req, &job);
+	/* in flight: busy */
+	struct call *c = fake_call(MSG_payment_create, pay_create, &req);
+	assert_int_equal(fake_err(c), ERR_IDEMPOTENCY_BUSY);
+	fake_done(c);
+	sp_result_req r = result_of(&job, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	char id[32];
+	memcpy(id, ((const sp_payment_create_rep *)fake_rep(first))->payment.id, sizeof id);
+	fake_done(first);
+	/* done: the same object, and no second job */
+	c = fake_call(MSG_payment_create, pay_create, &req);
+	const sp_payment_create_rep *rep = fake_rep(c);
+	assert_int_equal(fake_err(c), ERR_OK);
+	assert_true(rep->replayed);
+	assert_int_equal(rep->http_status, 201);
+	assert_string_equal(rep->payment.id, id);
+	fake_done(c);
+	assert_int_equal(fake_open(MSG_lodge) + fake_open(MSG_job), 0);
+	/* another body */
+	req.idem.body_sha256[1] = 9;
+	c = fake_call(MSG_payment_create, pay_create, &req);
+	assert_int_equal(fake_err(c), ERR_IDEMPOTENCY_REUSED);
+	fake_done(c);
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+a_duplicate_result_changes_nothing(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1200, true);
+	struct call *c = create(&req, &job);
+	sp_result_req r = result_of(&job, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	uint32_t version = ((const sp_payment_create_rep *)fake_rep(c))->payment.version;
+	assert_true(courier_reports(&r));
+	sp_payment_view view;
+	assert_int_equal(store_payment_view(ledger.store, job.payment, &view), ERR_OK);
+	assert_int_equal(view.version, version);
+	/* one that nobody knows */
+	snprintf(r.attempt, sizeof r.attempt, "att_nobody");
+	assert_false(courier_reports(&r));
+	fake_done(c);
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+a_decline_carries_the_payment(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1300, true);
+	struct call *c = create(&req, &job);
+	sp_result_req r = result_of(&job, sp_OUTCOME_DECLINED);
+	assert_true(courier_reports(&r));
+	const sp_payment_create_rep *rep = fake_rep(c);
+	assert_int_equal(fake_err(c), ERR_CARD_DECLINED);
+	assert_int_equal(rep->http_status, 402);
+	assert_int_equal(rep->payment.status, sp_STATUS_DECLINED);
+	assert_string_equal(rep->payment.decline_code, "insufficient_funds");
+	fake_done(c);
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+capture_in_parts_then_refund_never_above(void **state)
+{
+	char payment[32];
+	static sp_payment_operate_rep rep;
+	(void)state;
+	authorized(payment, 1000, true);
+	assert_int_equal(operate(payment, sp_KIND_CAPTURE, 400, false, sp_OUTCOME_APPROVED, &rep), ERR_OK);
+	assert_int_equal(rep.payment.status, sp_STATUS_PARTIALLY_CAPTURED);
+	assert_int_equal(rep.http_status, 201);
+	assert_int_equal(operate(payment, sp_KIND_CAPTURE, 700, true, sp_OUTCOME_APPROVED, &rep), ERR_AMOUNT_ABOVE);
+	assert_int_equal(operate(payment, sp_KIND_CAPTURE, 0, true, sp_OUTCOME_APPROVED, &rep), ERR_OK);
+	assert_int_equal(rep.payment.amount_captured_minor, 1000);
+	assert_int_equal(operate(payment, sp_KIND_REFUND, 300, false, sp_OUTCOME_APPROVED, &rep), ERR_OK);
+	assert_int_equal(rep.operation.amount_minor, 300);
+	assert_int_equal(operate(payment, sp_KIND_REFUND, 701, false, sp_OUTCOME_APPROVED, &rep), ERR_AMOUNT_ABOVE);
+	assert_int_equal(operate(payment, sp_KIND_VOID, 0, false, sp_OUTCOME_APPROVED, &rep), ERR_INVALID_STATE);
+	assert_true(rep.has_payment);
+	assert_int_equal(operate(payment, sp_KIND_REFUND, 0, false, sp_OUTCOME_APPROVED, &rep), ERR_OK);
+	assert_int_equal(rep.payment.status, sp_STATUS_REFUNDED);
+}
+
+static void
+a_kept_refusal_comes_again_after_the_state_changed(void **state)
+{
+	char payment[32];
+	static sp_payment_operate_rep rep;
+	(void)state;
+	authorized(payment, 1000, true);
+	sp_payment_operate_req req = operate_req(payment, sp_KIND_REFUND, 100, false);
+	struct call *c = fake_call(MSG_payment_operate, operate_answer, &req);
+	assert_int_equal(fake_err(c), ERR_INVALID_STATE);
+	fake_done(c);
+	assert_int_equal(operate(payment, sp_KIND_CAPTURE, 0, true, sp_OUTCOME_APPROVED, &rep), ERR_OK);
+	c = fake_call(MSG_payment_operate, operate_answer, &req);
+	assert_int_equal(fake_err(c), ERR_INVALID_STATE);
+	assert_true(((const sp_payment_operate_rep *)fake_rep(c))->replayed);
+	fake_done(c);
+}
+
+static void
+no_answer_is_unknown_and_is_inquired(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1400, true);
+	struct call *c = create(&req, &job);
+	fake_pass_ms(24100);
+	assert_int_equal(fake_err(c), ERR_PAYMENT_UNKNOWN);
+	assert_int_equal(((const sp_payment_create_rep *)fake_rep(c))->http_status, 504);
+	fake_done(c);
+	assert_int_equal(fake_open(MSG_job), 0);
+	fake_pass_ms(1100);
+	sp_job_req inquiry = courier_takes_the_job();
+	assert_int_equal(inquiry.kind, sp_JOB_INQUIRE);
+	assert_int_equal(inquiry.inquired, sp_KIND_AUTHORIZE);
+	assert_string_equal(inquiry.derived_key, job.derived_key);
+	/* still nothing: later, and later than the first time */
+	sp_result_req r = result_of(&inquiry, sp_OUTCOME_UNKNOWN);
+	assert_true(courier_reports(&r));
+	fake_pass_ms(100);
+	assert_int_equal(fake_open(MSG_job), 0);
+	fake_pass_ms(2100);
+	inquiry = courier_takes_the_job();
+	r = result_of(&inquiry, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	/* the key answers from the object as it is now */
+	c = fake_call(MSG_payment_create, pay_create, &req);
+	assert_int_equal(fake_err(c), ERR_OK);
+	assert_int_equal(((const sp_payment_create_rep *)fake_rep(c))->http_status, 201);
+	fake_done(c);
+	/* the late answer of the first attempt is no news */
+	r = result_of(&job, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+a_wait_that_ends_gets_processing(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1500, true);
+	req.wait_ms = 500;
+	struct call *c = create(&req, &job);
+	fake_pass_ms(600);
+	assert_int_equal(fake_err(c), ERR_OK);
+	assert_int_equal(((const sp_payment_create_rep *)fake_rep(c))->http_status, 202);
+	fake_done(c);
+	sp_result_req r = result_of(&job, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+async_is_answered_at_commit_one(void **state)
+{
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1600, true);
+	req.async = true;
+	struct call *c = fake_call(MSG_payment_create, pay_create, &req);
+	if (fake_open(MSG_token_facts))
+		vault_tells_facts();
+	assert_int_equal(fake_err(c), ERR_OK);
+	assert_int_equal(((const sp_payment_create_rep *)fake_rep(c))->http_status, 202);
+	fake_done(c);
+	vault_takes_the_grant();
+	sp_job_req job = courier_takes_the_job();
+	sp_result_req r = result_of(&job, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	drop_asks(MSG_close_authorization);
+}
+
+/* ── after a crash of the courier ── */
+
+static void
+courier_dies_and_returns(const char *still_running)
+{
+	sp_running_req running = sp_running_req_init_zero;
+	fake_up(PROCESS_COURIER, false);
+	attempt_courier(false);
+	fake_turn();
+	fake_up(PROCESS_COURIER, true);
+	attempt_courier(true);
+	fake_turn();
+	assert_int_equal(fake_open(MSG_job) + fake_open(MSG_redeemed), 0);
+	running.last = true;
+	if (still_running) {
+		running.attempts_count = 1;
+		snprintf(running.attempts[0], sizeof running.attempts[0], "%s", still_running);
+	}
+	fake_done(fake_call(MSG_running, recover_running, &running));
+}
+
+static void
+vault_says_redeemed(bool yes)
+{
+	sp_redeemed_rep rep = {.redeemed_count = 1, .redeemed = {yes}};
+	struct fake_ask *a = fake_take(MSG_redeemed);
+	assert_non_null(a);
+	assert_int_equal(((const sp_redeemed_req *)(const void *)a->req)->attempts_count, 1);
+	fake_answer(a, ERR_OK, &rep);
+}
+
+static void
+a_card_that_was_not_opened_goes_again_as_the_same_attempt(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1700, true);
+	struct call *c = create(&req, &job);
+	courier_dies_and_returns(NULL);
+	vault_says_redeemed(false);
+	vault_takes_the_grant();
+	sp_job_req again = courier_takes_the_job();
+	assert_string_equal(again.attempt, job.attempt);
+	assert_string_equal(again.derived_key, job.derived_key);
+	sp_result_req r = result_of(&again, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	assert_int_equal(fake_err(c), ERR_OK);
+	fake_done(c);
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+an_opened_card_goes_again_under_a_new_attempt_and_the_same_key(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1800, true);
+	struct call *c = create(&req, &job);
+	courier_dies_and_returns(NULL);
+	vault_says_redeemed(true);
+	vault_takes_the_grant();
+	sp_job_req again = courier_takes_the_job();
+	assert_string_not_equal(again.attempt, job.attempt);
+	assert_string_equal(again.derived_key, job.derived_key);
+	assert_string_equal(again.payment, job.payment);
+	sp_result_req r = result_of(&again, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	assert_int_equal(fake_err(c), ERR_OK);
+	fake_done(c);
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+what_the_courier_still_runs_is_left_alone(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1900, true);
+	struct call *c = create(&req, &job);
+	courier_dies_and_returns(job.attempt);
+	fake_pass_ms(1000);
+	assert_int_equal(fake_open(MSG_job) + fake_open(MSG_redeemed), 0);
+	sp_result_req r = result_of(&job, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	assert_int_equal(fake_err(c), ERR_OK);
+	fake_done(c);
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+an_operation_goes_again_with_the_same_key(void **state)
+{
+	char payment[32];
+	(void)state;
+	authorized(payment, 2000, true);
+	sp_payment_operate_req req = operate_req(payment, sp_KIND_CAPTURE, 0, true);
+	struct call *c = fake_call(MSG_payment_operate, operate_answer, &req);
+	sp_job_req job = courier_takes_the_job();
+	courier_dies_and_returns(NULL);
+	sp_job_req again = courier_takes_the_job();
+	assert_string_equal(again.attempt, job.attempt);
+	assert_string_equal(again.derived_key, job.derived_key);
+	sp_result_req r = result_of(&again, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	assert_int_equal(fake_err(c), ERR_OK);
+	fake_done(c);
+}
+
+static void
+never_sent_is_failed_not_unknown(void **state)
+{
+	(void)state;
+	fake_up(PROCESS_COURIER, false);
+	attempt_courier(false);
+	sp_payment_create_req req = payment_req(++keys, 2100, true);
+	struct call *c = fake_call(MSG_payment_create, pay_create, &req);
+	if (fake_open(MSG_token_facts))
+		vault_tells_facts();
+	vault_takes_the_grant();
+	assert_int_equal(fake_open(MSG_job), 0);
+	fake_pass_ms(24100);
+	assert_int_equal(fake_err(c), ERR_COURIER_AWAY);
+	assert_int_equal(((const sp_payment_create_rep *)fake_rep(c))->payment.status, sp_STATUS_FAILED);
+	fake_done(c);
+	fake_up(PROCESS_COURIER, true);
+	attempt_courier(true);
+	fake_pass_ms(3500);
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+a_retryable_answer_is_tried_again_with_the_same_key(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 2200, true);
+	struct call *c = create(&req, &job);
+	sp_result_req r = result_of(&job, sp_OUTCOME_RETRYABLE);
+	r.cause = ERR_PROCESSOR_AWAY;
+	assert_true(courier_reports(&r));
+	assert_false(fake_replied(c));
+	fake_pass_ms(11000);
+	vault_takes_the_grant();
+	sp_job_req again = courier_takes_the_job();
+	assert_string_not_equal(again.attempt, job.attempt);
+	assert_string_equal(again.derived_key, job.derived_key);
+	r = result_of(&again, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	assert_int_equal(fake_err(c), ERR_OK);
+	fake_done(c);
+	drop_asks(MSG_close_authorization);
+}
+
+/* ── who may ── */
+
+static void
+foreign_and_absent_payments_get_the_same_answer(void **state)
+{
+	char payment[32];
+	(void)state;
+	authorized(payment, 1000, true);
+	sp_payment_get_req req = sp_payment_get_req_init_zero;
+	req.has_caller = true;
+	req.caller.cert_sha256[0] = 8;
+	snprintf(req.id, sizeof req.id, "%s", payment);
+	struct call *foreign = fake_call(MSG_payment_get, read_payment_get, &req);
+	snprintf(req.id, sizeof req.id, "pay_00000000000000000000000000");
+	struct call *absent = fake_call(MSG_payment_get, read_payment_get, &req);
+	assert_int_equal(fake_err(foreign), ERR_PAYMENT_NOT_FOUND);
+	assert_int_equal(fake_err(absent), ERR_PAYMENT_NOT_FOUND);
+	assert_null(fake_rep(foreign));
+	assert_null(fake_rep(absent));
+	fake_done(foreign);
+	fake_done(absent);
+}
+
+static void
+scopes_and_merchants_are_checked(void **state)
+{
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1000, true);
+	req.caller.cert_sha256[0] = 8;
+	struct call *c = fake_call(MSG_payment_create, pay_create, &req);
+	assert_int_equal(fake_err(c), ERR_SCOPE);
+	fake_done(c);
+	req.caller.cert_sha256[0] = 9;
+	c = fake_call(MSG_payment_create, pay_create, &req);
+	assert_int_equal(fake_err(c), ERR_CLIENT_UNKNOWN);
+	fake_done(c);
+	req.caller.cert_sha256[0] = 7;
+	snprintf(req.merchant, sizeof req.merchant, "other");
+	c = fake_call(MSG_payment_create, pay_create, &req);
+	assert_int_equal(fake_err(c), ERR_MERCHANT_DENIED);
+	fake_done(c);
+}
+
+static void
+neighbours_in_a_batch_fail_alone(void **state)
+{
+	struct call *calls[40];
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		sp_payment_create_req req = payment_req(++keys, i % 2 ? 1000 : 0, true);
+		calls[i] = fake_call_more(MSG_payment_create, pay_create, &req);
+		assert_false(fake_replied(calls[i]));
+	}
+	fake_turn();
+	unsigned refused = 0;
+	for (unsigned i = 0; i < 40; i++)
+		if (fake_replied(calls[i])) {
+			refused++;
+			assert_int_equal(fake_err(calls[i]), ERR_AMOUNT_OUT_OF_RANGE);
+		}
+	assert_int_equal(refused, 20);
+	for (unsigned i = 0; i < 20; i++) {
+		vault_takes_the_grant();
+		sp_job_req job = courier_takes_the_job();
+		sp_result_req r = result_of(&job, sp_OUTCOME_APPROVED);
+		assert_true(courier_reports(&r));
+	}
+	for (unsigned i = 0; i < 40; i++) {
+		assert_true(fake_replied(calls[i]));
+		fake_done(calls[i]);
+	}
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+the_read_models_equal_the_events(void **state)
+{
+	sp_ledger_rebuild_req req = sp_ledger_rebuild_req_init_zero;
+	(void)state;
+	struct call *c = fake_call(MSG_ledger_rebuild, officer_side_rebuild, &req);
+	const sp_ledger_rebuild_rep *rep = fake_rep(c);
+	assert_int_equal(fake_err(c), ERR_OK);
+	assert_int_equal(rep->differences, 0);
+	assert_true(rep->events > 50);
+	fake_done(c);
+	assert_int_equal(flight_count(), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_answered_before_the_result_is_durable),
+		cmocka_unit_test(a_key_executes_once),
+		cmocka_unit_test(a_duplicate_result_changes_nothing),
+		cmocka_unit_test(a_decline_carries_the_payment),
+		cmocka_unit_test(capture_in_parts_then_refund_never_above),
+		cmocka_unit_test(a_kept_refusal_comes_again_after_the_state_changed),
+		cmocka_unit_test(no_answer_is_unknown_and_is_inquired),
+		cmocka_unit_test(a_wait_that_ends_gets_processing),
+		cmocka_unit_test(async_is_answered_at_commit_one),
+		cmocka_unit_test(a_card_that_was_not_opened_goes_again_as_the_same_attempt),
+		cmocka_unit_test(an_opened_card_goes_again_under_a_new_attempt_and_the_same_key),
+		cmocka_unit_test(what_the_courier_still_runs_is_left_alone),
+		cmocka_unit_test(an_operation_goes_again_with_the_same_key),
+		cmocka_unit_test(never_sent_is_failed_not_unknown),
+		cmocka_unit_test(a_retryable_answer_is_tried_again_with_the_same_key),
+		cmocka_unit_test(foreign_and_absent_payments_get_the_same_answer),
+		cmocka_unit_test(scopes_and_merchants_are_checked),
+		cmocka_unit_test(neighbours_in_a_batch_fail_alone),
+		cmocka_unit_test(the_read_models_equal_the_events),
+	};
+	return cmocka_run_group_tests(tests, open_ledger, close_ledger);
+}
