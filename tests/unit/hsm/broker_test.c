@@ -191,6 +191,11 @@ a_thousand_uses_in_the_jail(void **state)
 	assert_int_equal(broker_ask(MSG_hsm_anchor_set, &set, NULL, 0, DEADLINE_MS), ERR_OK);
 	assert_int_equal(broker_ask(MSG_hsm_anchor_get, &get, &got, sizeof got, DEADLINE_MS), ERR_OK);
 	assert_true(got.present && got.anchor.size == 5);
+	/* the second time an older one is destroyed */
+	set.anchor.bytes[4] = '6';
+	assert_int_equal(broker_ask(MSG_hsm_anchor_set, &set, NULL, 0, DEADLINE_MS), ERR_OK);
+	assert_int_equal(broker_ask(MSG_hsm_anchor_get, &get, &got, sizeof got, DEADLINE_MS), ERR_OK);
+	assert_memory_equal(got.anchor.bytes, "12346", 5);
 	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
 	assert_int_equal(broker_stop(), 0);
 }
@@ -217,6 +222,94 @@ a_killed_broker_is_replaced(void **state)
 	assert_int_equal(broker_stop(), 0);
 }
 
+/* ── with the module that misbehaves on demand between the broker and its token ── */
+
+static void
+tell_shim(const char *line)
+{
+	char path[128];
+	(void)snprintf(path, sizeof path, "%s/p11_shim.control", token_dir());
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(line, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static bool
+start_with_shim(void)
+{
+	char shim[4096];
+	tell_shim("");
+	return realpath("tests/attack/p11_shim.so", shim) && broker_start(token_dir(), shim, false);
+}
+
+static enum err
+sign(void)
+{
+	sp_hsm_sign_req q = sp_hsm_sign_req_init_zero;
+	sp_hsm_sign_rep a;
+	strcpy(q.key, "ask");
+	q.generation = 1;
+	q.data.size = 64;
+	return broker_ask(MSG_hsm_sign, &q, &a, sizeof a, DEADLINE_MS);
+}
+
+/* Pulled out and put back: the page says so, the process lives, and nothing but a log-in is needed. */
+static void
+a_token_that_is_pulled_out_and_put_back(void **state)
+{
+	sp_hsm_status_req q = sp_hsm_status_req_init_zero;
+	sp_hsm_status_rep a;
+	(void)state;
+	assert_true(start_with_shim());
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(sign(), ERR_OK);
+	tell_shim("1 0 return 0x32");
+	assert_int_equal(sign(), ERR_HSM_AWAY);
+	assert_int_equal(atomic_load(&broker_page()->cause), ERR_HSM_AWAY);
+	assert_int_equal(atomic_load(&broker_page()->state), PAGE_SERVING);
+	assert_int_equal(broker_ask(MSG_hsm_status, &q, &a, sizeof a, DEADLINE_MS), ERR_HSM_AWAY);
+	assert_string_equal(a.token, TOKEN_LABEL);
+	assert_int_equal(log_in(TOKEN_PIN), ERR_HSM_AWAY);
+	tell_shim("");
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(sign(), ERR_OK);
+	assert_int_equal(atomic_load(&broker_page()->cause), ERR_OK);
+	assert_int_equal(broker_stop(), 0);
+}
+
+/* A module that never comes back: the asker has its deadline, the process its kill -9. */
+static void
+a_module_that_hangs_is_left_behind(void **state)
+{
+	sp_hsm_status_req q = sp_hsm_status_req_init_zero;
+	(void)state;
+	assert_true(start_with_shim());
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	tell_shim("1 0 hang 0");
+	assert_int_equal(broker_ask(MSG_hsm_status, &q, NULL, 0, 300), ERR_DEADLINE);
+	assert_int_equal(kill(broker_pid(), 0), 0);
+	broker_kill();
+	assert_true(start_with_shim());
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	tell_shim("1 1 slow 400");
+	assert_int_equal(sign(), ERR_OK);
+	assert_true(atomic_load(&broker_page()->histogram[metric_histogram(METRIC_HSM_SECONDS)].sum_us) >= 400000);
+	assert_int_equal(broker_stop(), 0);
+}
+
+static void
+a_wrong_signature_is_never_given_out(void **state)
+{
+	(void)state;
+	assert_true(start_with_shim());
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	tell_shim("1 1 flip 0 C_Sign");
+	assert_int_equal(sign(), ERR_CRYPTO);
+	assert_int_equal(sign(), ERR_OK);
+	assert_int_equal(broker_stop(), 0);
+}
+
 int
 main(void)
 {
@@ -226,6 +319,9 @@ main(void)
 		cmocka_unit_test(a_module_that_is_not_there_is_a_state_and_no_loop_of_restarts),
 		cmocka_unit_test(a_thousand_uses_in_the_jail),
 		cmocka_unit_test(a_killed_broker_is_replaced),
+		cmocka_unit_test(a_token_that_is_pulled_out_and_put_back),
+		cmocka_unit_test(a_module_that_hangs_is_left_behind),
+		cmocka_unit_test(a_wrong_signature_is_never_given_out),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
