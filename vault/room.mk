@@ -9,3 +9,33 @@ vault_libvault_a_SOURCES = vault/vault.h vault/vault.c vault/group.h vault/group
 pkglibexec_PROGRAMS += vault/vault
 vault_vault_SOURCES = vault/vault_main.c vault/hsmlink.h vault/hsmlink.c vault/unseal.h vault/unseal.c vault/setup.h vault/setup.c
 vault_vault_LDADD = vault/libvault.a $(LIB_KEYS) $(LIB_DB) $(LIB_WIRE)
+
+if CMOCKA
+vault_test_programs = tests/unit/vault/pan_test tests/unit/vault/record_test tests/unit/vault/mint_test \
+	tests/unit/vault/grant_test tests/unit/vault/history_test tests/unit/vault/consent_test
+check_PROGRAMS += $(vault_test_programs)
+TESTS += $(vault_test_programs)
+# The fake stands in for the keyring and for the sockets: wire is not linked.
+fakevault = tests/unit/vault/fakevault.h tests/unit/vault/fakevault.c
+LIB_FAKEVAULT = vault/libvault.a vault/libkeys.a $(LIB_DB) $(LIB_SCHEMA) $(LIB_BASE) $(MBEDCRYPTO_LIBS) $(LIB_TEST)
+tests_unit_vault_pan_test_SOURCES = tests/unit/vault/pan_test.c
+tests_unit_vault_pan_test_LDADD = vault/libvault.a $(LIB_BASE) $(LIB_TEST)
+tests_unit_vault_record_test_SOURCES = tests/unit/vault/record_test.c
+tests_unit_vault_record_test_LDADD = vault/libvault.a vault/libkeys.a $(LIB_BASE) $(MBEDCRYPTO_LIBS) $(LIB_TEST)
+tests_unit_vault_mint_test_SOURCES = tests/unit/vault/mint_test.c $(fakevault)
+tests_unit_vault_mint_test_LDADD = $(LIB_FAKEVAULT)
+tests_unit_vault_grant_test_SOURCES = tests/unit/vault/grant_test.c $(fakevault)
+tests_unit_vault_grant_test_LDADD = $(LIB_FAKEVAULT)
+tests_unit_vault_history_test_SOURCES = tests/unit/vault/history_test.c $(fakevault)
+tests_unit_vault_history_test_LDADD = $(LIB_FAKEVAULT)
+tests_unit_vault_consent_test_SOURCES = tests/unit/vault/consent_test.c $(fakevault)
+tests_unit_vault_consent_test_LDADD = $(LIB_FAKEVAULT)
+endif
+
+if FUZZERS
+fuzz_programs += tests/fuzz/consent_fuzz
+EXTRA_PROGRAMS += tests/fuzz/consent_fuzz
+tests_fuzz_consent_fuzz_SOURCES = tests/fuzz/consent_fuzz.c
+tests_fuzz_consent_fuzz_LDADD = vault/libvault.a vault/libkeys.a $(LIB_DB) $(LIB_SCHEMA) $(LIB_BASE) $(MBEDCRYPTO_LIBS)
+tests_fuzz_consent_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
