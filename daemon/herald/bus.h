@@ -28,7 +28,7 @@ struct bus {
 	const char *name;
 	bool (*wanted)(const struct conf *conf);
 	enum err (*open)(const struct conf *conf);
-	/* ERR_OK: done will run, not inside this call. Anything else: nothing was taken. */
+	/* ERR_OK: done will run, not inside this call (earlier entries' may). Anything else: nothing was taken. */
 	enum err (*put)(const struct bus_entry *entry, bus_done_fn done, void *arg);
 	/* The turn of the loop ends: make the batch durable and answer for it. */
 	void (*turn)(void);

@@ -100,7 +100,7 @@ file_put(const struct bus_entry *entry, bus_done_fn done, void *arg)
 	ssize_t n = (ssize_t)entry->event_bytes + 1;
 
 	if (file.waiting == BATCH_MAX)
-		return ERR_OVERLOADED;
+		file_turn(); /* a burst after a restart: it is synced in parts, not refused */
 	ssize_t put = writev(file.fd, line, 2);
 	if (put != n) {
 		enum err e = put >= 0 || errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_IO;

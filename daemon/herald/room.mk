@@ -11,10 +11,12 @@ daemon_herald_herald_SOURCES = daemon/herald/herald_main.c
 daemon_herald_herald_LDADD = $(LIB_HERALD)
 
 if CMOCKA
-check_PROGRAMS += tests/unit/herald/herald_test
-TESTS += tests/unit/herald/herald_test
+check_PROGRAMS += tests/unit/herald/herald_test tests/unit/herald/publish_test
+TESTS += tests/unit/herald/herald_test tests/unit/herald/publish_test
 tests_unit_herald_herald_test_SOURCES = tests/unit/herald/herald_test.c
 tests_unit_herald_herald_test_LDADD = $(LIB_HERALD) $(LIB_TEST)
+tests_unit_herald_publish_test_SOURCES = tests/unit/herald/publish_test.c tests/unit/courier/stage.h tests/unit/courier/stage.c
+tests_unit_herald_publish_test_LDADD = $(LIB_HERALD) $(LIB_TEST)
 endif
 
 if FUZZERS
