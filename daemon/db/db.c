@@ -284,6 +284,11 @@ set_up(struct db *d, const uint8_t key[32], const struct db_options *o)
 {
 	char text[64];
 	enum err e = set_key(d, key);
+	/* Before the first read. Half the price of SHA-512 where the CPU has SHA instructions, and as good for 4 KiB pages.
+	 */
+	if (e == ERR_OK)
+		e = told(d, ask_text(d->s, "PRAGMA cipher_hmac_algorithm = HMAC_SHA256", text, sizeof text),
+				 "cipher_hmac_algorithm");
 	if (e == ERR_OK)
 		e = check_version(d);
 	if (e == ERR_OK)
