@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "console/ctl/ca.h"
@@ -211,21 +212,27 @@ static enum err
 start_monitor(struct making *m, pid_t *pid_out)
 {
 	int out[2];
-	char line[256];
+	char line[256], path[PATH_BYTES];
 	size_t n = 0;
 
-	if (pipe2(out, O_CLOEXEC) != 0)
+	/* what the processes say goes to a file: this screen is for the plan */
+	if (ctl_path(path, m->run->paths.run, "init.log") != ERR_OK)
+		return ERR_OUT_OF_RANGE;
+	int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (log < 0 || pipe2(out, O_CLOEXEC) != 0)
 		return ERR_IO;
 	pid_t pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		dup2(out[1], STDOUT_FILENO);
+		dup2(log, STDERR_FILENO);
 		if (m->run->paths.dir[0])
 			execlp("sallyportd", "sallyportd", "--init", "--dir", m->run->paths.dir, (char *)NULL);
 		else
 			execlp("sallyportd", "sallyportd", "--init", (char *)NULL);
 		_exit(127);
 	}
+	close(log);
 	close(out[1]);
 	while (pid > 0 && n < sizeof line - 1) {
 		ssize_t got = read(out[0], line + n, sizeof line - 1 - n);
@@ -300,7 +307,13 @@ make_stores(struct making *m)
 	if ((e = read_pem(m->run->paths.etc, "clients/demo.crt", pem)) != ERR_OK ||
 		(e = ca_fingerprint(pem, ledger.client.cert_sha256, &ledger.client.not_after_ms)) != ERR_OK)
 		goto out;
-	e = client_ask(c, MSG_ledger_init, &ledger, &ledger_rep, 30000);
+	/* the ledger asks the vault for its keys each second: wait until it has them */
+	for (int tries = 0; tries < 300; tries++) {
+		e = client_ask(c, MSG_ledger_init, &ledger, &ledger_rep, 30000);
+		if (e != ERR_VAULT_SEALED && e != ERR_NOT_READY && e != ERR_LEDGER_AWAY)
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+	}
 out:
 	client_close(c);
 	if (pid > 0) {
@@ -379,6 +392,8 @@ act_init(struct run *r)
 		enum err e = steps[i].act(&m);
 		if (e != ERR_OK) {
 			mem_wipe(&m.root, sizeof m.root);
+			if (!r->json && steps[i].act == make_stores)
+				fprintf(stderr, "what the processes said: %s/init.log\n", r->paths.run);
 			return ctl_fail(r, e, steps[i].what, NULL);
 		}
 		if (!r->json) {
