@@ -141,7 +141,7 @@ static bool
 is_choice(const char *choices, const char *text)
 {
 	size_t n = strlen(text);
-	for (const char *p = choices; p; p = strchr(p, '|'), p = p ? p + 1 : NULL)
+	for (const char *p = strchr(text, '|') ? NULL : choices; p; p = strchr(p, '|'), p = p ? p + 1 : NULL)
 		if (n && strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == 0))
 			return true;
 	return false;

@@ -6,9 +6,24 @@ daemon_wire_libwire_a_SOURCES = daemon/wire/msg.h daemon/wire/msg.c daemon/wire/
 	daemon/wire/client.h daemon/wire/client.c daemon/wire/jails.h daemon/wire/jails.c
 
 if CMOCKA
-wire_tests = tests/unit/wire/peer_test
+wire_tests = tests/unit/wire/peer_test tests/unit/wire/table_test
 check_PROGRAMS += $(wire_tests)
 TESTS += $(wire_tests)
 tests_unit_wire_peer_test_SOURCES = tests/unit/wire/peer_test.c
 tests_unit_wire_peer_test_LDADD = $(LIB_WIRE) $(LIB_TEST)
+tests_unit_wire_table_test_SOURCES = tests/unit/wire/table_test.c
+tests_unit_wire_table_test_LDADD = $(LIB_WIRE) $(LIB_TEST)
+endif
+
+EXTRA_PROGRAMS += tests/bench/wire_bench
+tests_bench_wire_bench_SOURCES = tests/bench/wire_bench.c
+tests_bench_wire_bench_LDADD = $(LIB_WIRE)
+
+if FUZZERS
+wire_fuzz = tests/fuzz/frame_fuzz
+fuzz_programs += $(wire_fuzz)
+EXTRA_PROGRAMS += $(wire_fuzz)
+tests_fuzz_frame_fuzz_SOURCES = tests/fuzz/frame_fuzz.c
+tests_fuzz_frame_fuzz_LDADD = $(LIB_WIRE)
+tests_fuzz_frame_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
