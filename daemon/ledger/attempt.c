@@ -147,7 +147,7 @@ static void
 send_job(struct flight *f)
 {
 	struct id *handle;
-	if (!peer_up(ledger_courier())) {
+	if (!ledger_has(ledger_courier())) {
 		f->stage = FLIGHT_PARKED;
 		return;
 	}

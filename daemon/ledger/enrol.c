@@ -90,23 +90,34 @@ init_done(void *arg, enum err e)
 
 static const struct batch_row init_row = {init_act, NULL, init_done};
 
+/* `init` tells vault and ledger one right after the other: this one waits until the vault has given the keys. */
+static struct first *early;
+
+void
+officer_side_opened(void)
+{
+	if (early)
+		batch_run(&init_row, early, sizeof *early);
+	early = NULL;
+}
+
 void
 officer_side_init(struct call *call, const void *req)
 {
-	if (ledger_closed(call))
-		return;
-	if (!proc_init_mode()) {
-		call_reply(call, ERR_INITIALISED, NULL);
-		return;
-	}
-	struct first *f = mem_new(1, sizeof *f);
+	enum err e = !proc_init_mode() ? ERR_INITIALISED
+				 : ledger.stopping ? ERR_SHUTTING_DOWN
+				 : early           ? ERR_OVERLOADED
+								   : ERR_OK;
+	struct first *f = e ? NULL : mem_new(1, sizeof *f);
 	if (!f) {
-		call_reply(call, ERR_MEMORY, NULL);
+		call_reply(call, e ? e : ERR_MEMORY, NULL);
 		return;
 	}
 	f->call = call;
 	f->req = *(const sp_ledger_init_req *)req;
-	batch_run(&init_row, f, sizeof *f);
+	early = f;
+	if (ledger.store)
+		officer_side_opened();
 }
 
 /* ── a client that an officer signed for ── */

@@ -76,7 +76,7 @@ inquire_tick(void)
 {
 	static struct due due;
 	unsigned running = 0;
-	if (clock_wall_ms() < next_due_ms || !peer_up(ledger_courier()))
+	if (clock_wall_ms() < next_due_ms || !ledger_has(ledger_courier()))
 		return;
 	flight_each(count_one, &running);
 	if (running >= INQUIRE_BATCH)

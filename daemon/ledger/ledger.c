@@ -28,3 +28,9 @@ ledger_herald(void)
 {
 	return proc_peer(PROCESS_HERALD, 0);
 }
+
+bool
+ledger_has(const struct peer *p)
+{
+	return p && peer_up(p);
+}

@@ -23,8 +23,10 @@ extern struct ledger ledger;
 
 /* ledger_closed: not open yet, or stopping: answers the call and says true. The first line of every answer function. */
 bool ledger_closed(struct call *call);
+/* NULL while it was never started (init has no courier and no herald). */
 struct peer *ledger_vault(void);
 struct peer *ledger_courier(void);
 struct peer *ledger_herald(void);
+bool ledger_has(const struct peer *p); /* there, and up */
 
 #endif

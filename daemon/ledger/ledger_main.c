@@ -35,10 +35,11 @@
 
 #define TICK_MS             50
 #define OPEN_DEADLINE_MS    5000
+#define OPEN_EVERY_MS       200 /* while the vault is sealed or starting */
 #define STOP_GRACE_LEAST_MS 100
 
 static struct event *ticker;
-static int64_t next_second_ms, stop_by_ms;
+static int64_t next_second_ms, next_ask_ms, stop_by_ms;
 static bool asking;
 
 /* ── opening ── */
@@ -98,10 +99,11 @@ begin_service(void)
 	batch_run(&leaf_row, (void *)(uintptr_t)&started, 512);
 	if ((e = recover_start()))
 		return e;
-	recover_courier(peer_up(ledger_courier()));
+	recover_courier(ledger_has(ledger_courier()));
 	if (effects_allowed() != ERR_AUDIT_AWAY)
 		proc_state(PAGE_SERVING, ERR_OK);
 	log_info("the store is open", LOG_S("origin", ledger.origin));
+	officer_side_opened();
 	return ERR_OK;
 }
 
@@ -127,6 +129,7 @@ static void
 ask_keys(void)
 {
 	static const sp_open_store_req req;
+	next_ask_ms = clock_mono_ms() + OPEN_EVERY_MS;
 	if (asking || ledger.store || ask_open_store(ledger_vault(), &req, OPEN_DEADLINE_MS, opened, NULL) != ERR_OK)
 		return;
 	asking = true;
@@ -153,9 +156,6 @@ finish(void)
 static void
 each_second(void)
 {
-	ask_keys();
-	if (!ledger.store)
-		return;
 	if (!store_in_batch(ledger.store))
 		effects_probe(probe);
 	result_again();
@@ -174,8 +174,10 @@ tick(evutil_socket_t fd, short what, void *arg)
 		attempt_tick();
 		inquire_tick();
 		publish_tick(false);
+	} else if (now_ms >= next_ask_ms) {
+		ask_keys();
 	}
-	if (now_ms >= next_second_ms) {
+	if (ledger.store && now_ms >= next_second_ms) {
 		next_second_ms = now_ms + 1000;
 		each_second();
 	}

@@ -8,6 +8,8 @@
 
 #include "daemon/wire/peer.h"
 
+/* officer_side_opened: the store is open; an `init` that came too early is done now. */
+void officer_side_opened(void);
 /* Each answers the row of its name. */
 void officer_side_init(struct call *call, const void *req);
 void officer_side_client_add(struct call *call, const void *req);

@@ -133,7 +133,7 @@ send_new(void *arg, const struct outbox_entry *entry)
 void
 publish_push(void)
 {
-	if (!ledger.store || !peer_up(ledger_herald()) || used == PUBLISH_WINDOW || sent - oldest() >= AHEAD_MAX)
+	if (!ledger.store || !ledger_has(ledger_herald()) || used == PUBLISH_WINDOW || sent - oldest() >= AHEAD_MAX)
 		return;
 	uint32_t room = PUBLISH_WINDOW - used;
 	unsigned before = used;
@@ -159,7 +159,7 @@ static void
 push_again(void)
 {
 	int64_t now_ms = clock_mono_ms();
-	if (!peer_up(ledger_herald()))
+	if (!ledger_has(ledger_herald()))
 		return;
 	for (unsigned i = 0; i < PUBLISH_WINDOW; i++)
 		if (slots[i].state == REFUSED && now_ms >= slots[i].again_mono_ms) {
