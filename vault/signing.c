@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/audit/manifest.h"
@@ -146,7 +147,7 @@ act(struct vault *v, const void *req, struct member *m)
 	const sp_sign_export_req *r = req;
 	const struct boot_key *xsk = boot_active(&v->boot, KEY_XSK);
 	uint8_t hash[crypto_hash_sha256_BYTES];
-	char object[33];
+	char object[33], uid[16];
 	enum err e = v->hsm_in ? check(v, r) : ERR_HSM_AWAY;
 	if (e == ERR_OK && !xsk)
 		e = ERR_HSM_KEY;
@@ -169,9 +170,10 @@ act(struct vault *v, const void *req, struct member *m)
 	memcpy(x->rep.key_id.bytes, hash, 8);
 	crypto_hash_sha256(hash, r->manifest.bytes, r->manifest.size);
 	str_hex(hash, 16, object);
+	snprintf(uid, sizeof uid, "%u", (unsigned)r->uid);
 	struct leaf l = {.event = EVENT_AUDIT_EXPORT,
 					 .actor = ACTOR_UID,
-					 .actor_id = "desk",
+					 .actor_id = uid,
 					 .object_id = object,
 					 .reason = x->tar ? "tar" : "manifest"};
 	return vault_leaf(v, &l);

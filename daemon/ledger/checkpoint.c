@@ -77,8 +77,7 @@ sign(void)
 				 LOG_I("size", asked.size));
 		return;
 	}
-	enum err e =
-		signed_size ? tree_consistency(signed_size, asked.size, store_log_hash, ledger.store, proof, &n) : ERR_OK;
+	enum err e = signed_size ? store_log_consistency(ledger.store, signed_size, asked.size, proof, &n) : ERR_OK;
 	req = (sp_sign_checkpoint_req)sp_sign_checkpoint_req_init_zero;
 	req.has_position = true;
 	if (!e)

@@ -192,7 +192,7 @@ audit_read(struct call *call, const void *request)
 	if (!e && size > now.size)
 		e = ERR_OUT_OF_RANGE;
 	uint64_t left = req->from < size ? size - req->from : 0;
-	uint32_t limit = req->limit && req->limit < left ? req->limit : left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+	uint32_t limit = req->limit < left ? req->limit : (uint32_t)left;
 	if (!e && limit)
 		e = store_log_read(ledger.store, req->from, limit, RECORDS_BYTES_MAX, &records, &count);
 	if (!e) {
@@ -207,7 +207,8 @@ audit_read(struct call *call, const void *request)
 	}
 	call_reply(call, e, e ? NULL : &rep);
 	buf_clear(&records);
-	if (!e && req->from == 0 && !req->latest) {
+	/* the question that an export begins with; the pinned reads that follow are the same reading */
+	if (!e && req->export && req->size == 0 && req->limit == 0) {
 		reader_uid = req->uid;
 		batch_run(&read_row, NULL, 512);
 	}
