@@ -23,9 +23,11 @@ tests_unit_vault_boot_test_SOURCES = tests/unit/vault/boot_test.c $(softhand)
 tests_unit_vault_boot_test_LDADD = $(LIB_KEYS) $(LIB_TEST)
 endif
 
+EXTRA_DIST += tests/fuzz/seeds/boot_fuzz
 if FUZZERS
-noinst_PROGRAMS += tests/fuzz/boot_fuzz
+fuzz_programs += tests/fuzz/boot_fuzz
+EXTRA_PROGRAMS += tests/fuzz/boot_fuzz
 tests_fuzz_boot_fuzz_SOURCES = tests/fuzz/boot_fuzz.c
-tests_fuzz_boot_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_boot_fuzz_LDADD = $(LIB_KEYS)
+tests_fuzz_boot_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
