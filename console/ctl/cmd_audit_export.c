@@ -29,6 +29,7 @@
 #define SPOOL_BYTES   ((size_t)1 << 18)
 #define PROGRESS_MS   100
 #define BAR_CELLS     30
+#define FAR           (UINT64_MAX >> 1) /* no record is there: only the position comes back */
 
 /* In rising order of their folders. */
 static const char *const folders[LOGS] = {"ledger", "vault"};
@@ -213,14 +214,14 @@ ask_cut(struct exporting *x, unsigned which)
 	const int64_t until = clock_mono_ms() + CHECKPOINT_MS;
 	struct export_log *log;
 	uint64_t wanted;
-	enum err e = ask_read(x, which, &(sp_vault_audit_read_req){.latest = true}, &rep);
+	enum err e = ask_read(x, which, &(sp_vault_audit_read_req){.from = FAR, .latest = true}, &rep);
 
 	wanted = rep.size;
 	if (!e)
 		e = ask_read(x, which, &(sp_vault_audit_read_req){.export = true}, &rep);
 	while (!e && (rep.checkpoint.size == 0 || rep.size < wanted) && clock_mono_ms() < until && !interrupted) {
 		nanosleep(&pause, NULL);
-		e = ask_read(x, which, &(sp_vault_audit_read_req){.limit = 0}, &rep);
+		e = ask_read(x, which, &(sp_vault_audit_read_req){.from = FAR}, &rep);
 	}
 	if (!e && interrupted)
 		e = ERR_INTERRUPTED;

@@ -84,7 +84,6 @@ tree_restore(uint64_t size, const uint8_t *frontier, size_t bytes, struct tree *
 /* ── proofs ── */
 
 struct prover {
-	const struct tree *known; /* an older tree whose complete subtrees need not be hashed again, or NULL */
 	tree_hash_fn hash;
 	void *arg;
 	uint8_t (*proof)[HASH_BYTES];
@@ -98,37 +97,15 @@ split_at(uint64_t n)
 	return UINT64_C(1) << (63 - __builtin_clzll(n - 1));
 }
 
-/* Is [first, end) one of the complete subtrees that the known tree consists of? */
-static const uint8_t *
-find_known(const struct tree *known, uint64_t first, uint64_t end)
-{
-	uint64_t at = 0;
-	unsigned n = 0;
-
-	for (uint64_t left = known ? known->size : 0; left > 0; n++) {
-		uint64_t bit = UINT64_C(1) << (63 - __builtin_clzll(left));
-		if (at == first && at + bit == end)
-			return known->frontier[n];
-		at += bit;
-		left -= bit;
-	}
-	return NULL;
-}
-
 /* Appends the root of leaves [first, end) to the proof. */
 static enum err
 add_range(struct prover *p, uint64_t first, uint64_t end)
 {
-	const uint8_t *known = find_known(p->known, first, end);
 	struct tree t = {.size = 0};
 	uint8_t hash[HASH_BYTES];
 	enum err e;
 
 	assert(p->n < PROOF_MAX);
-	if (known) {
-		memcpy(p->proof[p->n++], known, HASH_BYTES);
-		return ERR_OK;
-	}
 	for (uint64_t i = first; i < end; i++) {
 		e = p->hash(p->arg, i, hash);
 		if (e)
@@ -179,9 +156,11 @@ tree_inclusion(uint64_t index, uint64_t size, tree_hash_fn hash, void *arg, uint
 	return ERR_OK;
 }
 
-static enum err
-prove_consistency(struct prover *p, uint64_t old_size, uint64_t size, size_t *n_out)
+enum err
+tree_consistency(uint64_t old_size, uint64_t size, tree_hash_fn hash, void *arg,
+				 uint8_t proof_out[PROOF_MAX][HASH_BYTES], size_t *n_out)
 {
+	struct prover p = {.hash = hash, .arg = arg, .proof = proof_out};
 	uint64_t first = 0, end = size;
 	enum err e = ERR_OK;
 
@@ -193,10 +172,10 @@ prove_consistency(struct prover *p, uint64_t old_size, uint64_t size, size_t *n_
 	while (end != old_size) {
 		uint64_t middle = first + split_at(end - first);
 		if (old_size <= middle) {
-			e = add_range(p, middle, end);
+			e = add_range(&p, middle, end);
 			end = middle;
 		} else {
-			e = add_range(p, first, middle);
+			e = add_range(&p, first, middle);
 			first = middle;
 		}
 		if (e)
@@ -205,31 +184,13 @@ prove_consistency(struct prover *p, uint64_t old_size, uint64_t size, size_t *n_
 	/* what is left is the last complete subtree of the old tree; when that is all of it, the verifier has it: the old
 	 * root */
 	if (first > 0) {
-		e = add_range(p, first, end);
+		e = add_range(&p, first, end);
 		if (e)
 			return e;
 	}
-	reverse(p->proof, p->n);
-	*n_out = p->n;
+	reverse(p.proof, p.n);
+	*n_out = p.n;
 	return ERR_OK;
-}
-
-enum err
-tree_consistency(uint64_t old_size, uint64_t size, tree_hash_fn hash, void *arg,
-				 uint8_t proof_out[PROOF_MAX][HASH_BYTES], size_t *n_out)
-{
-	struct prover p = {.hash = hash, .arg = arg, .proof = proof_out};
-
-	return prove_consistency(&p, old_size, size, n_out);
-}
-
-enum err
-tree_consistency_from(const struct tree *old, uint64_t size, tree_hash_fn hash, void *arg,
-					  uint8_t proof_out[PROOF_MAX][HASH_BYTES], size_t *n_out)
-{
-	struct prover p = {.known = old, .hash = hash, .arg = arg, .proof = proof_out};
-
-	return prove_consistency(&p, old->size, size, n_out);
 }
 
 /* RFC 9162 2.1.3.2 (the same proofs as RFC 6962, with the verifier written out). */

@@ -33,13 +33,11 @@ enum err tree_restore(uint64_t size, const uint8_t *frontier, size_t bytes, stru
 
 /*
  * Gives leaf hash i (0 ≤ i < size) of the log; proofs are made from it. ERR_OUT_OF_RANGE (index or old size beyond size) or
- * what the function gave. tree_inclusion asks for every leaf once, tree_consistency too; tree_consistency_from takes the old
- * tree's frontier instead and asks for the new leaves only: the one to use for each checkpoint.
+ * what the function gave. Every leaf is asked for once: logbook_consistency and logbook_inclusion do it from stored tiles.
  */
 typedef enum err (*tree_hash_fn)(void *arg, uint64_t i, uint8_t out[HASH_BYTES]);
 enum err tree_inclusion(uint64_t index, uint64_t size, tree_hash_fn hash, void *arg, uint8_t proof_out[PROOF_MAX][HASH_BYTES], size_t *n_out) MUST;
 enum err tree_consistency(uint64_t old_size, uint64_t size, tree_hash_fn hash, void *arg, uint8_t proof_out[PROOF_MAX][HASH_BYTES], size_t *n_out) MUST;
-enum err tree_consistency_from(const struct tree *old, uint64_t size, tree_hash_fn hash, void *arg, uint8_t proof_out[PROOF_MAX][HASH_BYTES], size_t *n_out) MUST;
 /* ERR_OK or ERR_VERIFY_FAILED. With old_size 0 the proof is empty and old_root is not read. */
 enum err tree_check_inclusion(uint64_t index, uint64_t size, const uint8_t leaf[HASH_BYTES], const uint8_t (*proof)[HASH_BYTES], size_t n, const uint8_t root[HASH_BYTES]) MUST;
 enum err tree_check_consistency(uint64_t old_size, const uint8_t old_root[HASH_BYTES], uint64_t size, const uint8_t root[HASH_BYTES], const uint8_t (*proof)[HASH_BYTES], size_t n) MUST;

@@ -18,7 +18,7 @@ tests_unit_courier_simulator_test_SOURCES = tests/unit/courier/simulator_test.c
 tests_unit_courier_simulator_test_LDADD = $(LIB_COURIER) $(LIB_TEST)
 tests_unit_courier_jobs_test_SOURCES = tests/unit/courier/jobs_test.c
 tests_unit_courier_jobs_test_LDADD = $(LIB_COURIER) $(LIB_TEST)
-tests_unit_courier_process_test_SOURCES = tests/unit/courier/process_test.c
+tests_unit_courier_process_test_SOURCES = tests/unit/courier/process_test.c tests/unit/courier/stage.h tests/unit/courier/stage.c
 tests_unit_courier_process_test_LDADD = $(LIB_WIRE) $(LIB_TEST)
 endif
 

@@ -9,8 +9,10 @@ daemon_desk_desk_SOURCES = daemon/desk/desk_main.c
 daemon_desk_desk_LDADD = $(LIB_DESK)
 
 if CMOCKA
-check_PROGRAMS += tests/unit/desk/desk_test
-TESTS += tests/unit/desk/desk_test
+check_PROGRAMS += tests/unit/desk/desk_test tests/unit/desk/counter_test
+TESTS += tests/unit/desk/desk_test tests/unit/desk/counter_test
 tests_unit_desk_desk_test_SOURCES = tests/unit/desk/desk_test.c
 tests_unit_desk_desk_test_LDADD = $(LIB_DESK) $(LIB_TEST)
+tests_unit_desk_counter_test_SOURCES = tests/unit/desk/counter_test.c tests/unit/courier/stage.h tests/unit/courier/stage.c
+tests_unit_desk_counter_test_LDADD = $(LIB_WIRE) $(LIB_TEST)
 endif

@@ -20,3 +20,27 @@ daemon_gate_gate_LDADD = $(LIB_GATE)
 check_PROGRAMS += tests/harness/gate_harness
 tests_harness_gate_harness_SOURCES = tests/harness/gate_harness.c
 tests_harness_gate_harness_LDADD = $(LIB_WIRE)
+
+if CMOCKA
+gate_tests = tests/unit/gate/http_test tests/unit/gate/shape_test
+check_PROGRAMS += $(gate_tests)
+TESTS += $(gate_tests)
+tests_unit_gate_http_test_SOURCES = tests/unit/gate/http_test.c
+tests_unit_gate_http_test_LDADD = $(LIB_GATE) $(LIB_TEST)
+tests_unit_gate_shape_test_SOURCES = tests/unit/gate/shape_test.c
+tests_unit_gate_shape_test_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_unit_gate_shape_test_LDADD = $(LIB_GATE) $(LIB_TEST)
+endif
+
+if FUZZERS
+gate_fuzz = tests/fuzz/http_fuzz tests/fuzz/json_fuzz
+fuzz_programs += $(gate_fuzz)
+EXTRA_PROGRAMS += $(gate_fuzz)
+tests_fuzz_http_fuzz_SOURCES = tests/fuzz/http_fuzz.c
+tests_fuzz_http_fuzz_LDADD = $(LIB_GATE)
+tests_fuzz_http_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_json_fuzz_SOURCES = tests/fuzz/json_fuzz.c
+tests_fuzz_json_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_json_fuzz_LDADD = $(LIB_GATE)
+tests_fuzz_json_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

@@ -12,3 +12,7 @@ TESTS += $(store_tests)
 tests_unit_store_store_contract_test_SOURCES = tests/unit/store/store_contract_test.c
 tests_unit_store_store_contract_test_LDADD = $(LIB_STORE) $(LIB_SCHEMA) $(LIB_TEST)
 endif
+
+EXTRA_PROGRAMS += tests/bench/store_bench
+tests_bench_store_bench_SOURCES = tests/bench/store_bench.c
+tests_bench_store_bench_LDADD = $(LIB_STORE) $(LIB_SCHEMA)

@@ -9,37 +9,32 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include <event2/event.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/base/mem.h"
 #include "daemon/wire/ask.h"
-#include "daemon/wire/hub.h"
 #include "policy/schema/wire.pb.h"
+#include "tests/unit/courier/stage.h"
 
 #define IN_FLIGHT 512
 #define PAN       "4242424242424242"
 
-static const char *program = "daemon/courier/courier";
 static char dir[] = "/tmp/sallyport-courier-XXXXXX";
-static struct event_base *base;
-static struct hub monitor, ledger, vault;
-static struct page *page;
-static pid_t child;
+static struct stage stage = {.process = PROCESS_COURIER,
+							 .program = "daemon/courier/courier",
+							 .conf = "mode = test\ninstall = lab\n",
+							 .dir = dir,
+							 .listen_fd = -1};
+static struct hub ledger, vault;
 
 /* ── the three sides ── */
 
 static unsigned jobs_n, handed_in, approved, running_lists, redeemed;
-static bool ready;
 
 static void
 answer_redeem(struct call *call, const void *req)
@@ -71,13 +66,6 @@ answer_running(struct call *call, const void *req)
 }
 
 static void
-on_control(void *arg, struct peer *p, unsigned number, const void *req)
-{
-	(void)arg, (void)p, (void)req;
-	ready = ready || number == MSG_ready;
-}
-
-static void
 accepted(void *arg, enum err e, const void *rep)
 {
 	(void)arg;
@@ -104,76 +92,12 @@ hand_in(struct peer *courier)
 }
 
 static void
-turn(void)
-{
-	hub_turn(&monitor);
-	hub_turn(&ledger);
-	hub_turn(&vault);
-	event_base_loop(base, EVLOOP_ONCE);
-}
-
-/* ── the monitor's part ── */
-
-static void
-give(struct peer *control, sp_gift what, enum process process, int fd)
-{
-	sp_give_req g = sp_give_req_init_zero;
-	g.what = what;
-	g.process = (uint32_t)process;
-	g.epoch = 1;
-	assert_int_equal(hub_give(control, MSG_give, &g, fd), ERR_OK);
-	close(fd);
-}
-
-static int
-memory_with(const char *text, size_t bytes)
-{
-	int fd = memfd_create("gift", MFD_CLOEXEC);
-	assert_true(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
-	if (text)
-		assert_int_equal(pwrite(fd, text, bytes, 0), (ssize_t)bytes);
-	return fd;
-}
-
-static int
-link_to(struct hub *hub)
-{
-	int pair[2];
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(hub_attach(hub_peer(hub, PROCESS_COURIER, 0), pair[0], 1), ERR_OK);
-	return pair[1];
-}
-
-static void
 start_courier(void)
 {
-	static const char conf[] = "mode = test\ninstall = lab\n";
-	int pair[2], page_fd = memory_with(NULL, sizeof(struct page));
-	struct peer *control = hub_peer(&monitor, PROCESS_COURIER, 0);
-	sp_go_req go = sp_go_req_init_zero;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-	child = fork();
-	if (child == 0) {
-		dup2(pair[1], 3);
-		execl(program, "courier", (char *)NULL);
-		_exit(127);
-	}
-	close(pair[1]);
-	control->control = true;
-	assert_int_equal(hub_attach(control, pair[0], 0), ERR_OK);
-	page = mmap(NULL, sizeof *page, PROT_READ, MAP_SHARED, page_fd, 0);
-	give(control, sp_GIFT_PAGE, PROCESS_COURIER, page_fd);
-	give(control, sp_GIFT_CONFIG, PROCESS_COURIER, memory_with(conf, sizeof conf - 1));
-	give(control, sp_GIFT_DIR, PROCESS_COURIER, open(dir, O_RDONLY | O_DIRECTORY));
-	give(control, sp_GIFT_PEER, PROCESS_LEDGER, link_to(&ledger));
-	give(control, sp_GIFT_PEER, PROCESS_VAULT, link_to(&vault));
-	assert_int_equal(peer_tell(control, MSG_go, &go), ERR_OK);
-	ready = false;
 	unsigned lists = running_lists;
-	while (!ready || running_lists == lists)
-		turn();
-	assert_int_equal(atomic_load(&page->state), PAGE_SERVING);
+	stage_start(&stage);
+	while (running_lists == lists)
+		stage_turn(&stage);
 }
 
 static int
@@ -182,16 +106,13 @@ set_up(void **state)
 	static const struct answer of_ledger[] = {
 		{MSG_result, answer_result}, {MSG_running, answer_running}, {MSG_NONE, NULL}};
 	static const struct answer of_vault[] = {{MSG_redeem, answer_redeem}, {MSG_NONE, NULL}};
-	static const struct answer of_monitor[] = {{MSG_NONE, NULL}};
 	(void)state;
-	signal(SIGPIPE, SIG_IGN);
-	base = event_base_new();
 	jobs_n = getenv("JOBS") ? (unsigned)atoi(getenv("JOBS")) : 3000;
-	if (!mkdtemp(dir) || hub_open(&monitor, base, PROCESS_MONITOR, 0, of_monitor) != ERR_OK ||
-		hub_open(&ledger, base, PROCESS_LEDGER, 0, of_ledger) != ERR_OK ||
-		hub_open(&vault, base, PROCESS_VAULT, 0, of_vault) != ERR_OK)
+	if (!mkdtemp(dir))
 		return -1;
-	monitor.on_control = on_control;
+	stage_open(&stage);
+	stage_peer(&stage, &ledger, PROCESS_LEDGER, of_ledger);
+	stage_peer(&stage, &vault, PROCESS_VAULT, of_vault);
 	return 0;
 }
 
@@ -232,13 +153,13 @@ every_job_ends_in_one_charge_and_one_result(void **state)
 	while (approved < jobs_n) {
 		while (handed_in < jobs_n && handed_in - approved < IN_FLIGHT)
 			hand_in(courier);
-		turn();
+		stage_turn(&stage);
 	}
 	double s = (double)(clock_mono_us() - start) / 1e6;
 	assert_int_equal(redeemed, jobs_n);
 	assert_int_equal(charges(), jobs_n);
-	assert_int_equal(atomic_load(&page->value[METRIC_PROCESSOR_CALLS]), jobs_n);
-	assert_int_equal(atomic_load(&page->value[METRIC_PROCESSOR_UNKNOWN]), 0);
+	assert_int_equal(atomic_load(&stage.page->value[METRIC_PROCESSOR_CALLS]), jobs_n);
+	assert_int_equal(atomic_load(&stage.page->value[METRIC_PROCESSOR_UNKNOWN]), 0);
 	printf("courier: %u jobs in %.2f s = %.0f/s with %u in flight\n", jobs_n, s, jobs_n / s, IN_FLIGHT);
 }
 
@@ -253,15 +174,15 @@ killed_in_the_middle_it_loses_no_charge_and_makes_none_twice(void **state)
 	for (unsigned i = 0; i < IN_FLIGHT; i++)
 		hand_in(courier);
 	while (approved == before)
-		turn();
-	kill(child, SIGKILL);
-	assert_int_equal(wait4(child, &status, 0, &use), child);
+		stage_turn(&stage);
+	kill(stage.child, SIGKILL);
+	assert_int_equal(wait4(stage.child, &status, 0, &use), stage.child);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL); /* and of nothing else before: no SIGSYS */
 	printf("courier: %.1f us of processor time a job\n",
 		   ((double)use.ru_utime.tv_sec + (double)use.ru_stime.tv_sec) * 1e6 / jobs_n +
 			   (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / jobs_n);
 	while (peer_up(courier))
-		turn();
+		stage_turn(&stage);
 	assert_in_range(charges(), before + 1, handed_in);
 
 	/* the crash rule: everything without a result is sent again under its key */
@@ -271,19 +192,15 @@ killed_in_the_middle_it_loses_no_charge_and_makes_none_twice(void **state)
 	for (unsigned i = 0; i < IN_FLIGHT; i++)
 		hand_in(courier);
 	while (approved < IN_FLIGHT)
-		turn();
+		stage_turn(&stage);
 	assert_int_equal(charges(), jobs_n + IN_FLIGHT);
 }
 
 static void
 asked_to_stop_it_ends(void **state)
 {
-	int status;
-	sp_stop_req stop = {.grace_ms = 1000};
 	(void)state;
-	assert_int_equal(peer_tell(hub_peer(&monitor, PROCESS_COURIER, 0), MSG_stop, &stop), ERR_OK);
-	hub_turn(&monitor);
-	assert_int_equal(waitpid(child, &status, 0), child);
+	int status = stage_stop(&stage);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
