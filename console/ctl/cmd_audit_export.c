@@ -488,6 +488,8 @@ act_export(struct run *r)
 		return status;
 	sigaction(SIGINT, &action, NULL);
 	e = run_export(&x);
+	if (e && interrupted) /* whatever the signal broke: that is the cause */
+		e = ERR_INTERRUPTED;
 	show_progress(&x, "done", true);
 	status = e == ERR_OK ? show_done(&x) : EXIT_CODE_FAILED;
 	clear(&x);
