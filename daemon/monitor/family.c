@@ -25,6 +25,7 @@
 #define LIFE_MS        30000 /* after which an earlier death is forgotten */
 #define FAILS_MAX      5
 #define HUNG_MS        30000 /* without a heartbeat: it will not come back by itself */
+#define LEAVE_MS       1000  /* from closing its control socket to its end */
 #define RELINK_TICKS   4
 #define STOP_MS        5000
 
@@ -37,6 +38,7 @@ struct member {
 	int page_rw, page_ro;
 	int64_t started_ms;
 	uint32_t restarts, backoff_ms, fails;
+	int64_t left_at_ms; /* when it closed its control socket; 0: it has not */
 	bool ready, killed;
 	struct event *again;
 };
@@ -274,6 +276,7 @@ begin(struct member *m)
 	}
 	m->started_ms = clock_mono_ms();
 	m->ready = m->killed = false;
+	m->left_at_ms = 0;
 	if ((e = hub_attach(m->control, fds[0], 0)) == ERR_OK)
 		e = give_all(m);
 	if (e != ERR_OK)
@@ -371,7 +374,7 @@ bury(struct member *m, int status)
 	bool early = !m->ready;
 	if (lived > LIFE_MS)
 		m->backoff_ms = 0;
-	if (!family.stopping)
+	if (!family.stopping || status != 0)
 		log_death(m, status, cause, lived);
 	m->pid = 0;
 	m->ready = false;
@@ -535,9 +538,9 @@ on_peer(void *arg, struct peer *p, bool up)
 {
 	struct member *m = member_of(p);
 	(void)arg;
-	/* it closed its control socket: it is dead or as good as that */
-	if (m && !up && !family.stopping)
-		end_member(m, "its control socket is closed");
+	/* most likely it has just died of something that its status will tell: no signal of ours over that */
+	if (m && !up)
+		m->left_at_ms = clock_mono_ms();
 }
 
 static void
@@ -628,6 +631,8 @@ look_after(void)
 		struct member *m = &family.members[i];
 		if (m->ready && now - atomic_load(&m->page->heartbeat_mono_ms) > HUNG_MS)
 			end_member(m, "its loop has stood still");
+		if (m->left_at_ms && now - m->left_at_ms > LEAVE_MS)
+			end_member(m, "its control socket is closed");
 		for (unsigned k = i + 1; k < family.n; k++)
 			if (family.links[i][k].cut)
 				link_members(i, k);
