@@ -39,3 +39,8 @@ tests_fuzz_consent_fuzz_SOURCES = tests/fuzz/consent_fuzz.c
 tests_fuzz_consent_fuzz_LDADD = vault/libvault.a vault/libkeys.a $(LIB_DB) $(LIB_SCHEMA) $(LIB_BASE) $(MBEDCRYPTO_LIBS)
 tests_fuzz_consent_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+
+EXTRA_PROGRAMS += tests/bench/vault_bench
+tests_bench_vault_bench_SOURCES = tests/bench/vault_bench.c vault/pan.h vault/pan.c
+tests_bench_vault_bench_LDADD = $(LIB_WIRE)
+EXTRA_DIST += tests/bench/vault.sh
