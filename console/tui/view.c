@@ -15,20 +15,26 @@ view_clear(struct view *v, int columns, int rows, bool ascii)
 	v->lines = 0;
 }
 
-/* One character: its bytes, and its columns in *width_out. Bytes that are no UTF-8 count as one of one column. */
+/*
+ * One character: its bytes, and its columns in *width_out. Our lines are UTF-8 whatever the locale is, so the bytes are
+ * counted here and not by mbrtowc; bytes that are no UTF-8 count as one of one column.
+ */
 static size_t
 step(const char *p, int *width_out)
 {
-	mbstate_t state = {0};
-	wchar_t w;
-	size_t n = mbrtowc(&w, p, strlen(p), &state);
+	unsigned char c = (unsigned char)*p;
+	size_t n = c < 0x80 ? 1 : (c & 0xe0) == 0xc0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : (c & 0xf8) == 0xf0 ? 4 : 1;
+	wchar_t w = n == 1 ? c : c & (0xff >> (n + 1));
 
-	if (n == 0 || n == (size_t)-1 || n == (size_t)-2) {
-		*width_out = 1;
-		return 1;
+	for (size_t i = 1; i < n; i++) {
+		if (((unsigned char)p[i] & 0xc0) != 0x80) {
+			*width_out = 1;
+			return 1;
+		}
+		w = (wchar_t)(w << 6 | ((unsigned char)p[i] & 0x3f));
 	}
 	int columns = wcwidth(w);
-	*width_out = columns > 0 ? columns : 0;
+	*width_out = columns >= 0 ? columns : 1;
 	return n;
 }
 

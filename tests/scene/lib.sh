@@ -106,14 +106,13 @@ card_json() {
 	printf '{"card":{"number":"%s","exp_month":12,"exp_year":2031%s}}' "${1:-4242424242424242}" "${2:+,\"cvc\":\"$2\"}"
 }
 
+# never the same twice, also from a subshell
 new_key() {
-	key_count=$((${key_count:-0} + 1))
-	printf '%s-%s-%s' "$scene_name" "$seed" "$key_count"
+	printf '%s-%s' "$scene_name" "$(cat /proc/sys/kernel/random/uuid)"
 }
 
 tokenize() {
-	key_count=$((${key_count:-0} + 1))
-	api POST /v1/tokens "tok-$seed-$key_count" "$(card_json "$@")"
+	api POST /v1/tokens "$(new_key)" "$(card_json "$@")"
 	token=$(member id)
 }
 
