@@ -1,5 +1,6 @@
 #include "daemon/tls/tls.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <mbedtls/error.h>
@@ -153,9 +154,23 @@ may_log(uint64_t *left_out)
 }
 
 static void
+name_peer(int fd, char *out, socklen_t bytes)
+{
+	struct sockaddr_storage from = {0};
+	socklen_t n = sizeof(from);
+	const struct sockaddr_in *v4 = (const void *)&from;
+	const struct sockaddr_in6 *v6 = (const void *)&from;
+
+	*out = '\0';
+	if (getpeername(fd, (struct sockaddr *)&from, &n) == 0)
+		(void)inet_ntop(from.ss_family, from.ss_family == AF_INET6 ? (const void *)&v6->sin6_addr : &v4->sin_addr, out,
+						bytes);
+}
+
+static void
 log_failure(const struct tls *t, const char *why, const char *remedy)
 {
-	char hex[2 * TLS_FINGERPRINT_BYTES + 1] = "";
+	char hex[2 * TLS_FINGERPRINT_BYTES + 1] = "", peer[INET6_ADDRSTRLEN];
 	uint64_t left_out;
 
 	failures.failed++;
@@ -164,8 +179,9 @@ log_failure(const struct tls *t, const char *why, const char *remedy)
 	failures.logged++;
 	if (!sodium_is_zero(t->fingerprint, sizeof(t->fingerprint)))
 		str_hex(t->fingerprint, sizeof(t->fingerprint), hex);
-	log_info("handshake failed", LOG_S("why", why), LOG_S("certificate_sha256", hex), LOG_S("remedy", remedy),
-			 LOG_I("not_logged_before", left_out));
+	name_peer(t->fd, peer, sizeof(peer));
+	log_info("handshake failed", LOG_S("why", why), LOG_S("from", peer), LOG_S("certificate_sha256", hex),
+			 LOG_S("remedy", remedy), LOG_I("not_logged_before", left_out));
 }
 
 static enum err
