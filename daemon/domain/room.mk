@@ -15,3 +15,8 @@ tests_unit_domain_payment_property_test_LDADD = $(LIB_DOMAIN) $(LIB_TEST)
 tests_unit_domain_domain_rules_test_SOURCES = tests/unit/domain/domain_rules_test.c
 tests_unit_domain_domain_rules_test_LDADD = $(LIB_DOMAIN) $(LIB_TEST)
 endif
+
+# The catalog of events is made from its table.
+dist_check_SCRIPTS += tests/events-doc
+TESTS += tests/events-doc
+EXTRA_DIST += docs/events.md tests/fuzz/seeds/event_fuzz

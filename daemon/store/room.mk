@@ -16,3 +16,11 @@ endif
 EXTRA_PROGRAMS += tests/bench/store_bench
 tests_bench_store_bench_SOURCES = tests/bench/store_bench.c
 tests_bench_store_bench_LDADD = $(LIB_STORE) $(LIB_SCHEMA)
+
+if FUZZERS
+fuzz_programs += tests/fuzz/event_fuzz
+EXTRA_PROGRAMS += tests/fuzz/event_fuzz
+tests_fuzz_event_fuzz_SOURCES = tests/fuzz/event_fuzz.c
+tests_fuzz_event_fuzz_LDADD = $(LIB_STORE) $(LIB_SCHEMA)
+tests_fuzz_event_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
