@@ -78,7 +78,9 @@ pid_of() {
 }
 
 crash() {
-	kill -9 "$(pid_of "$1" "${2:-0}")"
+	crash_pid=$(pid_of "$1" "${2:-0}")
+	# a process that is being started again has pid 0, and kill -9 0 would be the end of the scene
+	[ "${crash_pid:-0}" -gt 1 ] && kill -9 "$crash_pid"
 }
 
 api() {

@@ -335,12 +335,8 @@ before_jail(void)
 static enum err
 after_jail(void)
 {
-	if (hsm.start == ERR_OK)
-		hsm.start = p11_start(hsm.p11);
 	if (hsm.start != ERR_OK)
-		log_warn("no HSM can be used", LOG_E("cause", hsm.start),
-				 LOG_S("module", conf_text(proc_conf(), CONF_HSM_MODULE)),
-				 LOG_S("last", ckr_name(hsm.p11 ? hsm.p11->last : CKR_OK)));
+		log_warn("the module can't be loaded", LOG_S("module", conf_text(proc_conf(), CONF_HSM_MODULE)));
 	hsm.cause = hsm.start;
 	proc_state(PAGE_SERVING, hsm.start);
 	return ERR_OK;

@@ -82,10 +82,13 @@ noted(struct p11 *p, CK_RV rv)
 	return ckr_err(rv);
 }
 
-enum err
-p11_start(struct p11 *p)
+/* C_Initialize, once it works: what the module starts here is jailed with us. */
+static enum err
+start(struct p11 *p)
 {
 	CK_INFO info;
+	if (p->started)
+		return p->software && !p->allow_software ? ERR_HSM_SOFTWARE : ERR_OK;
 	CK_RV rv = p11_kit_module_initialize(p->f);
 	if (rv != CKR_OK) {
 		p->last = rv;
@@ -214,13 +217,14 @@ p11_login(struct p11 *p, const uint8_t *pin, size_t pin_bytes)
 {
 	CK_TOKEN_INFO info;
 	CK_SLOT_ID slot;
-	if (!p->started)
-		return ERR_HSM_MODULE;
 	p->logged_in = false;
+	enum err e = start(p);
+	if (e != ERR_OK)
+		return e;
 	CK_RV rv = find_slot(p, is_ours, p->token, &slot, &info);
 	if (rv != CKR_OK)
 		return noted(p, rv);
-	enum err e = take_token(p, &info);
+	e = take_token(p, &info);
 	if (e != ERR_OK)
 		return e;
 	p->slot = slot;
@@ -300,10 +304,11 @@ p11_init_token(struct p11 *p, const char *label, const uint8_t *pin, size_t pin_
 	uint8_t raw[16];
 	char so_pin[2 * sizeof raw + 1];
 	*existed_out = false;
-	if (!p->started)
-		return ERR_HSM_MODULE;
 	if (!*label || strlen(label) > sizeof padded)
 		return ERR_OUT_OF_RANGE;
+	enum err e = start(p);
+	if (e != ERR_OK)
+		return e;
 	CK_RV rv = find_slot(p, is_ours, label, &slot, &info);
 	*existed_out = rv == CKR_OK;
 	if (rv != CKR_OUR_NO_TOKEN)
@@ -311,7 +316,7 @@ p11_init_token(struct p11 *p, const char *label, const uint8_t *pin, size_t pin_
 	rv = find_slot(p, is_free, label, &slot, &info);
 	if (rv != CKR_OK)
 		return noted(p, rv);
-	enum err e = take_token(p, &info);
+	e = take_token(p, &info);
 	if (e != ERR_OK)
 		return e;
 	pad_label(label, padded);

@@ -54,16 +54,11 @@ struct p11 {
 enum err p11_load(const char *module, const char *token, bool allow_software, struct p11 **out) MUST;
 void p11_free(struct p11 *p); /* NULL is fine; finalizes the module */
 /*
- * p11_start(p): C_Initialize. After the last fork, in the jail: what the module starts is jailed with us.
- *   Returns   ERR_OK · ERR_HSM_MODULE · ERR_HSM_SOFTWARE (by the module's name) · ERR_HSM_AWAY.    Blocks on the
- * module.
- */
-enum err p11_start(struct p11 *p) MUST;
-/*
- * p11_login(p, pin, pin_bytes): find the token by label, open a session, log in as its user, try every mechanism.
- *   May be called again at any time; a session that works is kept.
- *   pin       borrowed for the call
- *   Returns   ERR_OK · ERR_HSM_TOKEN · ERR_HSM_PIN · ERR_HSM_SOFTWARE · ERR_HSM_MECHANISM · ERR_HSM_AWAY · ERR_RANDOM.
+ * p11_login(p, pin, pin_bytes): C_Initialize the first time (after the last fork and in the jail: what the module
+ * starts is jailed with us, and a module that hangs in it misses its asker's deadline), find the token by label, open a
+ * session, log in as its user, try every mechanism. May be called again at any time; a session that works is kept. pin
+ * borrowed for the call Returns   ERR_OK · ERR_HSM_MODULE · ERR_HSM_SOFTWARE · ERR_HSM_TOKEN · ERR_HSM_PIN ·
+ * ERR_HSM_MECHANISM · ERR_HSM_AWAY.
  */
 enum err p11_login(struct p11 *p, const uint8_t *pin, size_t pin_bytes) MUST;
 /* Out, until the next p11_login. */

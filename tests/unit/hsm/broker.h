@@ -10,7 +10,8 @@
 #include "daemon/wire/ask.h"
 #include "daemon/wire/page.h"
 
-/* Starts vault/hsm/hsm (or $HSM) in dir with this module; init: as under sallyportd --init. False when it did not get ready. */
+/* Starts vault/hsm/hsm (or $HSM) in dir with this module; init: as under sallyportd --init. False when it did not get
+ * ready. */
 bool broker_start(const char *dir, const char *module, bool init);
 /* Its pid, its page, and the vault's end of the socket. */
 pid_t broker_pid(void);

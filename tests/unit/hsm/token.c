@@ -51,7 +51,6 @@ token_open(const char *module)
 {
 	struct p11 *p;
 	need(p11_load(module ? module : TOKEN_MODULE, TOKEN_LABEL, true, &p) == ERR_OK, "p11_load");
-	need(p11_start(p) == ERR_OK, "p11_start");
 	return p;
 }
 

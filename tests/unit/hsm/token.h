@@ -12,7 +12,7 @@
 void token_make(void);
 void token_remove(void);
 const char *token_dir(void);
-/* A module loaded and started; NULL module means SoftHSM itself. */
+/* A module loaded; NULL module means SoftHSM itself. */
 struct p11 *token_open(const char *module);
 /* The same, made and logged in. */
 struct p11 *token_logged_in(const char *module);
