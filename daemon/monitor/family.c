@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,7 @@ static struct {
 	struct page *page; /* the monitor's own */
 	int page_ro;
 	struct event *tick;
+	int statm; /* opened while /proc is open to us */
 	unsigned ticks;
 	bool served, notified, stopping, done;
 	unsigned stop_phase;
@@ -640,10 +642,24 @@ look_after(void)
 }
 
 static void
+note_memory(void)
+{
+	char text[64];
+	unsigned long all, resident;
+	ssize_t n = pread(family.statm, text, sizeof text - 1, 0);
+	if (n <= 0)
+		return;
+	text[n] = 0;
+	if (sscanf(text, "%lu %lu", &all, &resident) == 2)
+		atomic_store(&family.page->rss_bytes, (uint64_t)resident * 4096);
+}
+
+static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what, (void)arg;
 	atomic_store(&family.page->heartbeat_mono_ms, clock_mono_ms());
+	note_memory();
 	if (family.stopping) {
 		go_on_stopping();
 		return;
@@ -749,6 +765,7 @@ family_open(struct site *s, struct event_base *base)
 {
 	static const struct answer none[] = {{MSG_NONE, NULL}};
 	int rw;
+	const struct passwd *pw = getpwuid(geteuid());
 	family.site = s;
 	family.base = base;
 	family.told.state = PAGE_STOPPING; /* so that the first state is told */
@@ -768,8 +785,11 @@ family_open(struct site *s, struct event_base *base)
 	atomic_store(&family.page->pid, (uint32_t)getpid());
 	atomic_store(&family.page->started_at_ms, clock_wall_ms());
 	atomic_store(&family.page->heartbeat_mono_ms, clock_mono_ms());
-	snprintf(family.page->user, sizeof family.page->user, "%s", s->root ? "root" : "");
-	snprintf(family.page->jail, sizeof family.page->jail, "%s", s->root ? "setuid, setgid, kill" : "");
+	snprintf(family.page->user, sizeof family.page->user, "%.31s", pw ? pw->pw_name : "?");
+	snprintf(family.page->jail, sizeof family.page->jail, "%s",
+			 s->root ? "setuid, setgid, kill only" : "no new privileges");
+	family.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	note_memory();
 	atomic_store(&family.page->state, PAGE_SERVING);
 	return ERR_OK;
 }
