@@ -46,7 +46,6 @@ if [ -n "$mem" ]; then
 	check "a planted process is found" bash -c "'$residue' --secret $a --pid $planted; [ \$? = 1 ]"
 	kill $planted
 fi
-api GET /metrics
-check "no security code is held any more" has "$(printf "%s" "$body" | grep ^sallyport_cvc_held)" "sallyport_cvc_held 0"
+check "no security code is held any more" is "$(sallyport --dir "$dir" --json status | jq .metrics.cvc_held)" 0
 check "no core was left" is "$(find "$dir" "$work" -name 'core*' | wc -l)" 0
 end
