@@ -15,6 +15,7 @@ cp "$build/tests/bench/vault_bench" "$dir/libexec/gate"
 SALLYPORT_LIBEXEC=$dir/libexec sallyportd --dir "$dir/a" >"$dir/log" 2>&1 &
 pid=$!
 trap 'kill $pid 2>/dev/null; wait $pid 2>/dev/null; rm -rf "$dir"' EXIT
+[ -z "${PERF:-}" ] || (sleep 9; perf record -q -g -o /tmp/vault-x/perf.data -p $(pgrep -P $pid -f "^vault") -- sleep 3) &
 for _ in $(seq 60); do
 	grep -q '"bench over"' "$dir/log" && break
 	sleep 1

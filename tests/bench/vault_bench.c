@@ -135,7 +135,11 @@ static enum err
 before_jail(void)
 {
 	took = calloc(SAMPLES_MAX, sizeof *took);
-	return took ? ERR_OK : ERR_MEMORY;
+	if (!took)
+		return ERR_MEMORY;
+	/* The first large qsort asks the kernel for the size of memory, which the jail does not allow. */
+	qsort(took, SAMPLES_MAX / 100, sizeof *took, by_size);
+	return ERR_OK;
 }
 
 static enum err
