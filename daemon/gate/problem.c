@@ -35,13 +35,20 @@ text_unless_empty(struct writer *w, const char *key, const char *text)
 }
 
 static void
+write_decline(struct writer *w, const sp_payment_view *payment)
+{
+	text_unless_empty(w, "decline_code", payment->decline_code);
+	text_unless_empty(w, "network_code", payment->network_code);
+	text_unless_empty(w, "processor", payment->processor);
+	text_unless_empty(w, "processor_code", payment->processor_code);
+	text_unless_empty(w, "advice", payment->advice);
+}
+
+static void
 write_payment(struct writer *w, const struct problem *p)
 {
-	text_unless_empty(w, "decline_code", p->payment->decline_code);
-	text_unless_empty(w, "network_code", p->payment->network_code);
-	text_unless_empty(w, "processor", p->payment->processor);
-	text_unless_empty(w, "processor_code", p->payment->processor_code);
-	text_unless_empty(w, "advice", p->payment->advice);
+	if (p->code == ERR_CARD_DECLINED)
+		write_decline(w, p->payment);
 	if (p->code == ERR_INVALID_STATE)
 		render_actions(w, p->payment);
 	render_object(w, "payment", &render_payment, p->payment);

@@ -170,6 +170,7 @@ static const struct field event_fields[] = {
 	CONST("object", "event"),
 	MUSTHAVE("type", FIELD_TEXT, sp_timeline_view, type, "payment.authorized.v1 and so on"),
 	MUSTHAVE("created_at", FIELD_TIME, sp_timeline_view, at_ms, "when it happened"),
+	{.name = "livemode", .kind = FIELD_MODE, .what = "false in a test installation"},
 	MUSTHAVE("sequence", FIELD_UINT64, sp_timeline_view, sequence, "order within the installation"),
 	MAYHAVE("actor", FIELD_TEXT, sp_timeline_view, actor, "who caused it"),
 	MAYHAVE("operation", FIELD_TEXT, sp_timeline_view, operation, "id of the operation"),
