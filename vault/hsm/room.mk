@@ -35,3 +35,9 @@ tests_unit_hsm_fault_test_SOURCES = tests/unit/hsm/fault_test.c tests/unit/hsm/t
 tests_unit_hsm_fault_test_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_hsm_fault_test_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(P11KIT_LIBS) $(LIB_TEST)
 endif
+
+# verbs a second: make tests/bench/hsm_bench && tests/bench/hsm_bench
+EXTRA_PROGRAMS += tests/bench/hsm_bench
+tests_bench_hsm_bench_SOURCES = tests/bench/hsm_bench.c tests/unit/hsm/broker.h tests/unit/hsm/broker.c tests/unit/hsm/token.h tests/unit/hsm/token.c
+tests_bench_hsm_bench_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
+tests_bench_hsm_bench_LDADD = vault/hsm/libhsm.a $(LIB_WIRE) $(P11KIT_LIBS)
