@@ -20,8 +20,9 @@ store_open(const struct store_ops *ops, const struct store_options *options, str
 	enum err e = ERR_MEMORY;
 	bool found;
 
-	if (!s || !(s->state = payment_new()))
+	if (!s || !(s->state = payment_new()) || !(s->hot = mem_new(STORE_OUTBOX_HOT, sizeof *s->hot)))
 		goto out;
+	buf_init(&s->json, EVENT_CODEC_EVENT_MAX);
 	s->ops = ops;
 	s->ttl_ms = options->idempotency_ttl_ms;
 	e = ops->open(options, &s->kind);
@@ -50,6 +51,8 @@ store_close(struct store *s)
 		store_rollback(s);
 	if (s->kind)
 		s->ops->close(s->kind);
+	buf_clear(&s->json);
+	mem_free(s->hot);
 	mem_free(s->state);
 	mem_free(s);
 }
@@ -64,7 +67,7 @@ store_begin(struct store *s)
 	if (e != ERR_OK)
 		return e;
 	s->in_batch = true;
-	s->outbox_changed = false;
+	s->outbox_changed = s->kept_changed = false;
 	s->at_begin = s->now;
 	return ERR_OK;
 }
@@ -73,6 +76,7 @@ static void
 forget_batch(struct store *s)
 {
 	s->now = s->at_begin;
+	store_kept_forget(s);
 	if (s->outbox_changed)
 		s->outbox = s->outbox_at_begin;
 	s->in_batch = s->marked = false;
@@ -137,6 +141,7 @@ store_undo(struct store *s)
 	/* What herald has told stays told: it is no part of the command. */
 	uint64_t published = s->now.position.published;
 	s->now = s->at_mark;
+	store_kept_forget(s);
 	s->now.position.published = published;
 }
 

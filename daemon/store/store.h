@@ -178,7 +178,7 @@ struct merchant {
 enum err store_merchant_put(struct store *s, const struct merchant *m) MUST;
 enum err store_merchant_get(struct store *s, const char *id, struct merchant *out) MUST; /* ERR_NOT_FOUND */
 enum err store_account_put(struct store *s, const struct routing_account *a) MUST;
-/* At most `max` accounts, by id. */
+/* At most `max` (and 64) accounts, by id. */
 enum err store_account_list(struct store *s, struct routing_account *out, unsigned max, unsigned *n_out) MUST;
 enum err store_setting_put(struct store *s, const char *name, const char *value) MUST; /* ≤ 63, ≤ 255 characters */
 enum err store_setting_get(struct store *s, const char *name, char *out, size_t out_bytes) MUST; /* ERR_NOT_FOUND */

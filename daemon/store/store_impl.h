@@ -16,6 +16,15 @@ struct store_outbox {
 	uint8_t told[STORE_OUTBOX_WINDOW / 8]; /* beyond position.published: published, by sequence modulo the window */
 };
 
+/* The last entries of the outbox, ready to be told. */
+#define STORE_OUTBOX_HOT 1024
+struct store_hot {
+	struct outbox_entry entry; /* sequence 0: none */
+	uint8_t data[1024];
+};
+
+#define STORE_ACCOUNTS_KEPT 64
+
 /* What a batch changes in memory. */
 struct store_slot {
 	int64_t accept_until_ms, free_after_ms; /* 0: free */
@@ -35,6 +44,14 @@ struct store {
 	struct store_outbox outbox, outbox_at_begin;
 	bool outbox_changed;
 	int64_t ttl_ms, now_ms; /* now_ms: the latest time that a caller gave */
+
+	/* Asked for with every payment, changed once a year. Forgotten by a put, and by what undoes a put. */
+	struct routing_account accounts[STORE_ACCOUNTS_KEPT];
+	unsigned n_accounts;
+	struct merchant merchant;
+	bool accounts_kept, merchant_kept, kept_changed;
+	struct store_hot *hot; /* [STORE_OUTBOX_HOT], by sequence */
+	struct buf json;
 
 	/* Room to work in: one thing at a time, never held across a call from outside. */
 	uint8_t bytes[EVENT_CODEC_STATE_MAX];
@@ -62,6 +79,17 @@ enum err store_item_put_message(struct store *s, enum store_item kind, struct st
 enum err store_event_read(struct store *s, const uint8_t stream[STORE_ID_BYTES], uint32_t version) MUST;
 /* evt_…: time, the stream's last bits and the sequence; the same for ever. */
 void store_event_id(const struct store_event_row *row, struct id *out);
+/* What a batch or a command that put merchants or accounts took back. */
+static inline void
+store_kept_forget(struct store *s)
+{
+	if (s->kept_changed)
+		s->accounts_kept = s->merchant_kept = false;
+}
+
+/* Keep the entry of an event that was just appended. */
+void store_outbox_keep(struct store *s, const struct store_event_row *row, const sp_payment_state *state,
+					   const struct payment_event *ev);
 /* Slots as they were when the store was last open. */
 enum err store_slots_load(struct store *s) MUST;
 enum err store_slots_sweep(struct store *s) MUST;

@@ -63,8 +63,10 @@ append_one(struct store *s, const uint8_t stream[STORE_ID_BYTES], const char *id
 	memcpy(row.stream, stream, STORE_ID_BYTES);
 	row.payload = store_blob_of(s->bytes, n);
 	e = s->ops->event_add(s->kind, &row);
-	if (e == ERR_OK)
+	if (e == ERR_OK) {
 		s->now.seq = row.seq;
+		store_outbox_keep(s, &row, state, ev);
+	}
 	if (e != ERR_OK || ev->type != sp_EV_REFUND_REQUESTED)
 		return e;
 	/* Refunds have names of their own. */

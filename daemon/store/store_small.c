@@ -221,6 +221,8 @@ store_merchant_put(struct store *s, const struct merchant *m)
 	sp_merchant_row r = {.livemode = m->livemode, .created_at_ms = m->created_at_ms};
 
 	assert(s->in_batch);
+	s->kept_changed = true;
+	s->merchant_kept = false;
 	memcpy(r.account, m->account, sizeof r.account);
 	return store_item_put_message(s, STORE_ITEM_MERCHANT, text_key(m->id), sp_merchant_row_fields, &r);
 }
@@ -229,13 +231,19 @@ enum err
 store_merchant_get(struct store *s, const char *id, struct merchant *out)
 {
 	sp_merchant_row r = sp_merchant_row_init_zero;
+	if (s->merchant_kept && strcmp(s->merchant.id, id) == 0) {
+		*out = s->merchant;
+		return ERR_OK;
+	}
 	enum err e = store_item_get_message(s, STORE_ITEM_MERCHANT, text_key(id), sp_merchant_row_fields, &r, NULL);
-
 	if (e != ERR_OK)
 		return e;
 	*out = (struct merchant){.livemode = r.livemode, .created_at_ms = r.created_at_ms};
 	memcpy(out->account, r.account, sizeof out->account);
-	return str_set(out->id, sizeof out->id, id);
+	e = str_set(out->id, sizeof out->id, id);
+	s->merchant = *out;
+	s->merchant_kept = e == ERR_OK;
+	return e;
 }
 
 enum err
@@ -244,26 +252,23 @@ store_account_put(struct store *s, const struct routing_account *a)
 	sp_account_row r = {.livemode = a->livemode};
 
 	assert(s->in_batch);
+	s->kept_changed = true;
+	s->accounts_kept = false;
 	memcpy(r.connector, a->connector, sizeof r.connector);
 	memcpy(r.merchant, a->merchant, sizeof r.merchant);
 	return store_item_put_message(s, STORE_ITEM_ACCOUNT, text_key(a->id), sp_account_row_fields, &r);
 }
 
-struct account_list {
-	struct routing_account *out;
-	unsigned max, n;
-};
-
 static enum err
 add_account(void *arg, struct store_blob key, struct store_blob value, bool *stop_out)
 {
-	struct account_list *l = arg;
+	struct store *s = arg;
 	sp_account_row r = sp_account_row_init_zero;
 
-	*stop_out = l->n == l->max;
+	*stop_out = s->n_accounts == STORE_ACCOUNTS_KEPT;
 	if (*stop_out)
 		return ERR_OK;
-	struct routing_account *a = &l->out[l->n++];
+	struct routing_account *a = &s->accounts[s->n_accounts++];
 	if (key.n >= sizeof a->id || !decode(value, sp_account_row_fields, &r))
 		return ERR_RECORD_CORRUPT;
 	*a = (struct routing_account){.livemode = r.livemode};
@@ -276,9 +281,15 @@ add_account(void *arg, struct store_blob key, struct store_blob value, bool *sto
 enum err
 store_account_list(struct store *s, struct routing_account *out, unsigned max, unsigned *n_out)
 {
-	struct account_list l = {.out = out, .max = max};
-	enum err e = s->ops->item_scan(s->kind, STORE_ITEM_ACCOUNT, store_blob_of("", 0), false, add_account, &l);
-	*n_out = l.n;
+	enum err e = ERR_OK;
+
+	if (!s->accounts_kept) {
+		s->n_accounts = 0;
+		e = s->ops->item_scan(s->kind, STORE_ITEM_ACCOUNT, store_blob_of("", 0), false, add_account, s);
+		s->accounts_kept = e == ERR_OK;
+	}
+	*n_out = e != ERR_OK ? 0 : s->n_accounts < max ? s->n_accounts : max;
+	memcpy(out, s->accounts, *n_out * sizeof *out);
 	return e;
 }
 
