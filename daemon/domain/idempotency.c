@@ -49,7 +49,12 @@ idempotency_answer(const struct idempotency_row *row, sp_operation_kind kind, sp
 	}
 	if (at >= sizeof answers / sizeof *answers || !answers[at].http)
 		at = sp_OP_PENDING;
-	*http_out = answers[at].http == 201 && kind == sp_KIND_VOID ? 200 : answers[at].http;
+	*http_out = answers[at].http;
+	if (kind == sp_KIND_VOID && at == sp_OP_SUCCEEDED)
+		*http_out = 200;
+	/* a refund that the processor works on is made and says `pending`; a payment that is processed is not yet one */
+	if (kind == sp_KIND_REFUND && at == sp_OP_PENDING)
+		*http_out = 201;
 	return answers[at].e;
 }
 

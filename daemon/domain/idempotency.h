@@ -47,7 +47,7 @@ enum idempotency_verdict idempotency_judge(const struct idempotency_row *row,
  * idempotency_answer: the error (ERR_OK for a 2xx) and HTTP status of a command whose operation is `status` now, first
  *   answer and replay alike. row may be NULL (first answer) or the stored one (its 202 or its refusal wins).
  *   authorize: succeeded 201 · pending/unknown 202 · declined 402 ERR_CARD_DECLINED · failed 502 ERR_PROCESSOR_ERROR ·
- *   needs_review 202.  capture, refund: 201 · 202 · 402 · 502.  void: 200 · 202 · 402 · 502.
+ *   needs_review 202.  capture, refund: 201 · 202 · 402 · 502, a pending refund 201.  void: 200 · 202 · 402 · 502.
  */
 enum err idempotency_answer(const struct idempotency_row *row, sp_operation_kind kind, sp_operation_status status,
 							unsigned *http_out);

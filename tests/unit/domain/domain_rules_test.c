@@ -41,6 +41,9 @@ answers_follow_the_operation(void **arg)
 	assert_int_equal(http, 402);
 	assert_int_equal(idempotency_answer(&row, sp_KIND_REFUND, sp_OP_UNKNOWN, &http), ERR_OK);
 	assert_int_equal(http, 202);
+	row.status = 0;
+	assert_int_equal(idempotency_answer(&row, sp_KIND_REFUND, sp_OP_PENDING, &http), ERR_OK);
+	assert_int_equal(http, 201);
 	assert_int_equal(idempotency_answer(&row, sp_KIND_CAPTURE, sp_OP_FAILED, &http), ERR_PROCESSOR_ERROR);
 	assert_int_equal(http, 502);
 	row.status = 202;
