@@ -18,6 +18,7 @@ tests_unit_base_guard_test_SOURCES = tests/unit/base/guard_test.c
 tests_unit_base_guard_test_LDADD = $(LIB_BASE) $(LIB_TEST)
 endif
 
+EXTRA_DIST += tests/fuzz/seeds/config_fuzz
 if FUZZERS
 base_fuzz = tests/fuzz/config_fuzz
 fuzz_programs += $(base_fuzz)

@@ -19,6 +19,7 @@ EXTRA_PROGRAMS += tests/bench/wire_bench
 tests_bench_wire_bench_SOURCES = tests/bench/wire_bench.c
 tests_bench_wire_bench_LDADD = $(LIB_WIRE)
 
+EXTRA_DIST += tests/fuzz/seeds/frame_fuzz
 if FUZZERS
 wire_fuzz = tests/fuzz/frame_fuzz
 fuzz_programs += $(wire_fuzz)

@@ -89,7 +89,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	n -= 2;
 	while (n > 0 && !TAILQ_EMPTY(&h.peers)) {
 		size_t part = n < piece ? n : piece;
-		if (write(fds[0], bytes, part) != (ssize_t)part)
+		if (send(fds[0], bytes, part, MSG_NOSIGNAL) != (ssize_t)part)
 			break;
 		bytes += part;
 		n -= part;
