@@ -6,11 +6,13 @@ daemon_store_libstore_a_SOURCES = daemon/store/store.h daemon/store/store_ops.h 
 	daemon/store/store_sqlcipher.c daemon/store/store_schema.h daemon/store/store_schema.c
 
 if CMOCKA
-store_tests = tests/unit/store/store_contract_test
+store_tests = tests/unit/store/store_contract_test tests/unit/store/store_crash_test
 check_PROGRAMS += $(store_tests)
 TESTS += $(store_tests)
 tests_unit_store_store_contract_test_SOURCES = tests/unit/store/store_contract_test.c
 tests_unit_store_store_contract_test_LDADD = $(LIB_STORE) $(LIB_SCHEMA) $(LIB_TEST)
+tests_unit_store_store_crash_test_SOURCES = tests/unit/store/store_crash_test.c
+tests_unit_store_store_crash_test_LDADD = $(LIB_STORE) $(LIB_SCHEMA) $(LIB_TEST)
 endif
 
 EXTRA_PROGRAMS += tests/bench/store_bench
