@@ -152,9 +152,14 @@ make_pair(struct p11 *p, struct ask *a)
 	for (size_t i = 0; i < PROBE_CURVES && rv != CKR_OK; i++) {
 		struct probe_curve curve = probe_curves[i];
 		CK_ATTRIBUTE pub[] = {
-			{CKA_LABEL, a->label, strlen(a->label)}, {CKA_ID, a->label, strlen(a->label)},
-			{CKA_EC_PARAMS, curve.bytes, curve.len}, {CKA_TOKEN, &yes, sizeof yes},
-			{CKA_PRIVATE, &no, sizeof no},           {CKA_VERIFY, &yes, sizeof yes},
+			{CKA_LABEL, a->label, strlen(a->label)},
+			{CKA_ID, a->label, strlen(a->label)},
+			{CKA_EC_PARAMS, curve.bytes, curve.len},
+			{CKA_TOKEN, &yes, sizeof yes},
+			{CKA_PRIVATE, &no, sizeof no},
+			{CKA_VERIFY, &yes, sizeof yes},
+			{CKA_ENCRYPT, &no, sizeof no},
+			{CKA_WRAP, &no, sizeof no},
 		};
 		CK_ATTRIBUTE prv[] = {
 			{CKA_LABEL, a->label, strlen(a->label)},
