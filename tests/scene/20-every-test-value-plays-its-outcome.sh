@@ -1,5 +1,6 @@
 #!/bin/bash
-# Every row of policy/test_values.def by its number and by its amount, over the real API, and the issuer's books afterwards.
+# Every row of policy/test_values.def by its number, one of each outcome by its amount, over the real API, and the issuer's
+# books afterwards.
 . "$(dirname "$0")/lib.sh"
 top=$(cd "$(dirname "$0")/../.." && pwd)
 appliance a
@@ -66,14 +67,14 @@ tokenize 4242424242424242
 plain=$token
 while IFS='|' read -r outcome number _ amount decline network advice; do
 	row_by "$outcome $amount" "$outcome" "$plain" "$amount" "$decline" "$network" "$advice"
-done < <(rows)
+done < <(rows | awk -F'|' '!seen[$1]++')
 
 for try in "${tries[@]}"; do
 	IFS='|' read -r title outcome payment <<<"$try"
 	check "$title: its last state" wait_until 100 state_is "$payment" "$(last_state "$outcome")"
 	check "$title: its lines in the issuer's books" is "$(grep -c "\"kind\":\"authorize\",\"payment\":\"$payment\"" "$dir/courier/simulator.jsonl")" "$(lines "$outcome")"
 done
-check "rows were found" test "${#tries[@]}" -gt 80
+check "rows were found" test "${#tries[@]}" -gt 60
 
 # what comes after an authorization
 operate() { # payment path json
