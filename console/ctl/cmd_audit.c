@@ -21,10 +21,12 @@
 static int
 act_verify(struct run *r)
 {
-	struct verify_report report;
+	static struct verify_report report;
+	const struct verify_options options = {
+		.keys_dir = ctl_flag(r, "--keys"), .since = ctl_flag(r, "--since"), .record = ctl_flag(r, "--record")};
 	const char *blamed = r->args[0];
 	struct buf out;
-	enum err e = verify_file(r->args[0], ctl_flag(r, "--keys"), &report, &blamed), told;
+	enum err e = verify_file(r->args[0], &options, &report, &blamed), told;
 	int status = ctl_exit_of(e);
 
 	if (e != ERR_OK && e != ERR_VERIFY_FAILED) {
@@ -32,6 +34,8 @@ act_verify(struct run *r)
 		snprintf(what, sizeof(what), "audit verify: %s", blamed);
 		verify_report_clear(&report);
 		/* 7 would say that an officer is missing; here a file could not be read */
+		if (e == ERR_USAGE)
+			return ctl_usage(r, "--record takes LOG:SEQ, for example vault:17");
 		(void)ctl_fail(r, e, what, NULL);
 		return EXIT_CODE_FAILED;
 	}
@@ -46,6 +50,8 @@ act_verify(struct run *r)
 
 static const struct flag verify_flags[] = {
 	{"--keys", "DIR", "trust only these keys: vkey, and audit.pem or minisign.pub"},
+	{"--since", "OLD.tar", "an earlier export: the new one must begin with its records"},
+	{"--record", "LOG:SEQ", "show one record (vault:17) with its inclusion proof"},
 	{NULL, NULL, NULL},
 };
 

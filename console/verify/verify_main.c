@@ -20,13 +20,18 @@ static const char help[] =
 	"Example:\n"
 	"  sallyport-verify --keys /media/usb/our-keys march.tar\n"
 	"\n"
-	"Usage: sallyport-verify [--keys DIR] [--json] F.tar\n"
+	"Usage: sallyport-verify [--keys DIR] [--since OLD.tar] [--record LOG:SEQ] [--json] F.tar\n"
 	"\n"
 	"Checks an export made by `sallyport audit export`, offline. F.tar.minisig must lie beside F.tar.\n"
 	"\n"
 	"  --keys DIR  trust only the keys in DIR: vkey, and audit.pem or minisign.pub. Take them from the\n"
 	"              appliance once, by a way that you trust. Without --keys the keys inside the export are\n"
 	"              used: that finds damage, but not a forger who signed with a key of his own.\n"
+	"  --since OLD.tar\n"
+	"              an export that you checked earlier: the new one must begin with its records, or the log was\n"
+	"              set back or forked\n"
+	"  --record LOG:SEQ\n"
+	"              show one record (vault:17) with its inclusion proof\n"
 	"  --json      one JSON document instead of text\n"
 	"  --help      this text         --version   the version\n"
 	"\n"
@@ -38,7 +43,8 @@ static const char help[] =
 	"Exit status: 0 proved, 9 found a problem (the first line says which), 1 could not read, 2 usage.\n";
 
 struct request {
-	const char *path, *keys;
+	const char *path;
+	struct verify_options options;
 	bool json;
 };
 
@@ -60,6 +66,8 @@ read_arguments(int argc, char **argv, struct request *r)
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
+		{"since", required_argument, NULL, 's'},
+		{"record", required_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0},
 	};
 	int c;
@@ -67,7 +75,13 @@ read_arguments(int argc, char **argv, struct request *r)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'k':
-			r->keys = optarg;
+			r->options.keys_dir = optarg;
+			break;
+		case 's':
+			r->options.since = optarg;
+			break;
+		case 'r':
+			r->options.record = optarg;
 			break;
 		case 'j':
 			r->json = true;
@@ -111,7 +125,7 @@ int
 main(int argc, char **argv)
 {
 	struct request r = {.json = false};
-	struct verify_report report;
+	static struct verify_report report;
 	const char *blamed = "";
 	int code = read_arguments(argc, argv, &r);
 	enum err e;
@@ -120,11 +134,13 @@ main(int argc, char **argv)
 		return code;
 	if (sodium_init() < 0)
 		return complain("libsodium", err_title(ERR_CRYPTO), err_next(ERR_CRYPTO), r.json, err_code(ERR_CRYPTO));
-	e = verify_file(r.path, r.keys, &report, &blamed);
+	e = verify_file(r.path, &r.options, &report, &blamed);
 	if (e == ERR_OK || e == ERR_VERIFY_FAILED)
 		code = show(&report, r.json, e == ERR_OK);
 	else
 		code = complain(blamed, err_title(e), err_next(e), r.json, err_code(e));
+	if (e == ERR_USAGE)
+		code = EXIT_USAGE;
 	verify_report_clear(&report);
 	return code;
 }

@@ -2,8 +2,9 @@
 noinst_LIBRARIES += daemon/audit/libaudit.a
 daemon_audit_libaudit_a_SOURCES = daemon/audit/leaf.h daemon/audit/leaf.c daemon/audit/tree.h daemon/audit/tree.c \
 	daemon/audit/note.h daemon/audit/note.c daemon/audit/manifest.h daemon/audit/manifest.c \
-	daemon/audit/tile.h daemon/audit/tile.c daemon/audit/ustar.h daemon/audit/ustar.c daemon/audit/minisign.h daemon/audit/minisign.c \
-	daemon/audit/export.h daemon/audit/export.c daemon/audit/verify.h daemon/audit/verify.c daemon/audit/verify_report.c \
+	daemon/audit/proof.h daemon/audit/proof.c daemon/audit/tile.h daemon/audit/tile.c daemon/audit/ustar.h daemon/audit/ustar.c daemon/audit/minisign.h daemon/audit/minisign.c \
+	daemon/audit/export.h daemon/audit/export.c daemon/audit/verify.h daemon/audit/verify.c daemon/audit/verify_part.h daemon/audit/verify_log.c daemon/audit/verify_keys.c \
+	daemon/audit/verify_report.c \
 	daemon/audit/verify_file.h daemon/audit/verify_file.c
 
 if CMOCKA

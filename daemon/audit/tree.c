@@ -90,9 +90,8 @@ struct prover {
 	size_t n;
 };
 
-/* Largest power of two below n (n ≥ 2): where RFC 6962 splits a tree of n leaves. */
-static uint64_t
-split_at(uint64_t n)
+uint64_t
+tree_split(uint64_t n)
 {
 	return UINT64_C(1) << (63 - __builtin_clzll(n - 1));
 }
@@ -140,7 +139,7 @@ tree_inclusion(uint64_t index, uint64_t size, tree_hash_fn hash, void *arg, uint
 	if (index >= size || size > INT64_MAX)
 		return ERR_OUT_OF_RANGE;
 	while (end - first > 1) {
-		uint64_t middle = first + split_at(end - first);
+		uint64_t middle = first + tree_split(end - first);
 		if (index < middle) {
 			e = add_range(&p, middle, end);
 			end = middle;
@@ -170,7 +169,7 @@ tree_consistency(uint64_t old_size, uint64_t size, tree_hash_fn hash, void *arg,
 	if (old_size == 0 || old_size == size)
 		return ERR_OK;
 	while (end != old_size) {
-		uint64_t middle = first + split_at(end - first);
+		uint64_t middle = first + tree_split(end - first);
 		if (old_size <= middle) {
 			e = add_range(&p, middle, end);
 			end = middle;

@@ -25,6 +25,8 @@ void tree_leaf_hash(const void *record, size_t bytes, uint8_t out[HASH_BYTES]);
 /* SHA-256(0x01 ‖ left ‖ right); out may be left or right. */
 void tree_node_hash(const uint8_t left[HASH_BYTES], const uint8_t right[HASH_BYTES], uint8_t out[HASH_BYTES]);
 void tree_append(struct tree *t, const uint8_t leaf_hash[HASH_BYTES]);
+/* Where RFC 6962 splits a tree of n ≥ 2 leaves: the largest power of two below n. */
+uint64_t tree_split(uint64_t n);
 /* Root of the empty tree is SHA-256(""). */
 void tree_root(const struct tree *t, uint8_t out[HASH_BYTES]);
 /* popcount(size) × 32 bytes, and back. ERR_FILE_FORM when bytes do not fit size. */

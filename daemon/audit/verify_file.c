@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/base/str.h"
+
 #define KEY_FILE_MAX 4096
 
 static enum err
@@ -99,10 +101,56 @@ read_minisig(const char *path, char out[KEY_FILE_MAX], size_t *bytes_out)
 	return e;
 }
 
-enum err
-verify_file(const char *path, const char *keys_dir, struct verify_report *report, const char **blamed_out)
+static enum err
+read_since(const char *path, struct verify_ask *out, const char **blamed_out)
 {
-	struct verify_keys keys;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	enum err e;
+
+	*blamed_out = path;
+	if (fd < 0)
+		return err_of_errno(errno);
+	e = verify_since_read(read_some, &fd, out);
+	close(fd);
+	return e;
+}
+
+/* "vault:17" */
+static enum err
+read_record(const char *text, struct verify_ask *out)
+{
+	const char *colon = strchr(text, ':');
+	size_t n = colon ? (size_t)(colon - text) : 0;
+
+	if (n == 0 || n >= sizeof(out->record_log) || str_decimal(colon + 1, INT64_MAX, &out->record_seq))
+		return ERR_USAGE;
+	memcpy(out->record_log, text, n);
+	out->record_log[n] = '\0';
+	return ERR_OK;
+}
+
+static enum err
+read_options(const struct verify_options *o, struct verify_ask *out, const char **blamed_out)
+{
+	enum err e = ERR_OK;
+
+	memset(out, 0, sizeof(*out));
+	if (o->keys_dir)
+		e = read_keys(o->keys_dir, &out->keys, blamed_out);
+	if (!e && o->since)
+		e = read_since(o->since, out, blamed_out);
+	if (!e && o->record) {
+		*blamed_out = o->record;
+		e = read_record(o->record, out);
+	}
+	return e;
+}
+
+enum err
+verify_file(const char *path, const struct verify_options *options, struct verify_report *report,
+			const char **blamed_out)
+{
+	struct verify_ask ask;
 	char minisig[KEY_FILE_MAX];
 	size_t minisig_n = 0;
 	bool signature = true;
@@ -110,12 +158,9 @@ verify_file(const char *path, const char *keys_dir, struct verify_report *report
 	enum err e;
 
 	memset(report, 0, sizeof(*report));
-	memset(&keys, 0, sizeof(keys));
-	if (keys_dir) {
-		e = read_keys(keys_dir, &keys, blamed_out);
-		if (e)
-			return e;
-	}
+	e = read_options(options, &ask, blamed_out);
+	if (e)
+		return e;
 	*blamed_out = path;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -127,7 +172,7 @@ verify_file(const char *path, const char *keys_dir, struct verify_report *report
 	}
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	if (!e)
-		e = verify_export(read_some, &fd, signature ? minisig : NULL, minisig_n, keys_dir ? &keys : NULL, report);
+		e = verify_export(read_some, &fd, signature ? minisig : NULL, minisig_n, &ask, report);
 	close(fd);
 	return e;
 }

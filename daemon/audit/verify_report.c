@@ -49,14 +49,35 @@ static enum err
 text_log(const struct verify_log *l, struct buf *out)
 {
 	char root[ROOT_TEXT] = "";
+	enum err e;
 
 	if (str_base64(l->head.root, HASH_BYTES, root, sizeof(root)))
 		root[0] = '\0';
-	return buf_printf(out,
-					  "  %-9s %s  %" PRIu64 " records, %s to %s\n"
-					  "            root %s, log %s\n",
-					  l->folder, l->good ? "ok " : "BAD", l->records, l->first_ts[0] ? l->first_ts : "-",
-					  l->last_ts[0] ? l->last_ts : "-", root, l->head.origin[0] ? l->head.origin : "?");
+	e = buf_printf(out,
+				   "  %-9s %s  %" PRIu64 " records, %s to %s\n"
+				   "            root %s, log %s\n",
+				   l->folder, l->good ? "ok " : "BAD", l->records, l->first_ts[0] ? l->first_ts : "-",
+				   l->last_ts[0] ? l->last_ts : "-", root, l->head.origin[0] ? l->head.origin : "?");
+	if (!e && l->grown)
+		e = buf_printf(out, "            begins with the %" PRIu64 " records of the earlier export\n", l->grown_from);
+	return e;
+}
+
+static enum err
+text_record(const struct verify_record *k, struct buf *out)
+{
+	char hash[ROOT_TEXT];
+	enum err e = buf_printf(out,
+							"\n  record %s:%" PRIu64 " is leaf %" PRIu64 " of %" PRIu64
+							":\n    %.*s\n  its proof, from the leaf up:\n",
+							k->log, k->seq, k->seq, k->size, (int)k->bytes, k->text);
+
+	for (size_t i = 0; i < k->proof_n && !e; i++) {
+		e = str_base64(k->proof[i], HASH_BYTES, hash, sizeof(hash));
+		if (!e)
+			e = buf_printf(out, "    %s\n", hash);
+	}
+	return e;
 }
 
 static enum err
@@ -95,6 +116,8 @@ verify_report_text(const struct verify_report *r, struct buf *out)
 		e = buf_printf(out, "  keys           %s\n            %s\n", r->keys.vkey[0],
 					   r->keys_given ? "yours"
 									 : "those inside the export: compare with your own copy, or use --keys DIR");
+	if (!e && r->record.proved)
+		e = text_record(&r->record, out);
 	if (!e && good)
 		e = buf_add_text(
 			out, "\n  Proved: each record is in its place in a tree whose root the audit key signed; nothing is\n"
@@ -149,11 +172,38 @@ json_log(const struct verify_log *l, bool first, struct buf *out)
 		e = json_member(out, "origin", l->head.origin);
 	if (!e)
 		e = json_member(out, "root", root);
+	if (!e && l->grown)
+		e = buf_printf(out, ",\"since\":%" PRIu64, l->grown_from);
 	if (!e && l->first_ts[0])
 		e = json_member(out, "first", l->first_ts);
 	if (!e && l->last_ts[0])
 		e = json_member(out, "last", l->last_ts);
 	return e ? e : buf_add(out, "}", 1);
+}
+
+/* All that somebody needs to check this one record against the root: at most 2 KiB beside the record itself. */
+static enum err
+json_record(const struct verify_record *k, struct buf *out)
+{
+	char hash[ROOT_TEXT];
+	enum err e = buf_printf(out, ",\"record\":{\"seq\":%" PRIu64 ",\"size\":%" PRIu64 ",\"leaf\":", k->seq, k->size);
+
+	if (!e)
+		e = json_string(out, k->text, k->bytes);
+	if (!e)
+		e = json_member(out, "log", k->log);
+	if (!e)
+		e = str_base64(k->root, HASH_BYTES, hash, sizeof(hash));
+	if (!e)
+		e = json_member(out, "root", hash);
+	if (!e)
+		e = buf_add_text(out, ",\"proof\":[");
+	for (size_t i = 0; i < k->proof_n && !e; i++) {
+		e = str_base64(k->proof[i], HASH_BYTES, hash, sizeof(hash));
+		if (!e)
+			e = buf_printf(out, "%s\"%s\"", i ? "," : "", hash);
+	}
+	return e ? e : buf_add_text(out, "]}");
 }
 
 static enum err
@@ -192,6 +242,8 @@ verify_report_json(const struct verify_report *r, struct buf *out)
 		e = json_log(&r->logs[i], i == 0, out);
 	if (!e)
 		e = buf_add_text(out, "]");
+	if (!e && r->record.proved)
+		e = json_record(&r->record, out);
 	if (!e)
 		e = json_problems(r, out);
 	return e ? e : buf_add_text(out, "}\n");

@@ -41,7 +41,7 @@ static const char *const paths[] = {
 	"vault/tile/0/000.p/2",
 	"vault/tiles.sha256",
 };
-static struct verify_keys keys;
+static struct verify_ask ask;
 static char vkey_text[200], pem_text[MINISIGN_PEM_MAX], ask_text[MINISIGN_PEM_MAX], minisign_text_[MINISIGN_FILE_MAX];
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -121,16 +121,18 @@ build(struct bytes in, struct buf *archive)
 static void
 set_up(void)
 {
-	uint8_t ask[32], xsk[32], secret[64], seed[32] = {7};
+	uint8_t audit[32], xsk[32], secret[64], seed[32] = {7};
 
 	assert(sodium_init() >= 0);
-	crypto_sign_seed_keypair(ask, secret, seed);
+	crypto_sign_seed_keypair(audit, secret, seed);
 	seed[0] = 8;
 	crypto_sign_seed_keypair(xsk, secret, seed);
-	assert(note_vkey(NAME, ask, vkey_text, sizeof(vkey_text) - 1) == ERR_OK);
-	assert(minisign_pem(xsk, pem_text) == ERR_OK && minisign_pem(ask, ask_text) == ERR_OK);
+	assert(note_vkey(NAME, audit, vkey_text, sizeof(vkey_text) - 1) == ERR_OK);
+	assert(minisign_pem(xsk, pem_text) == ERR_OK && minisign_pem(audit, ask_text) == ERR_OK);
 	assert(minisign_public(xsk, minisign_text_) == ERR_OK);
-	assert(verify_keys_read(vkey_text, strlen(vkey_text), pem_text, strlen(pem_text), NULL, 0, &keys) == ERR_OK);
+	ask.record_seq = 1;
+	memcpy(ask.record_log, "vault", 6);
+	assert(verify_keys_read(vkey_text, strlen(vkey_text), pem_text, strlen(pem_text), NULL, 0, &ask.keys) == ERR_OK);
 }
 
 int
@@ -141,7 +143,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bytes in;
 	enum err e = ERR_OK;
 
-	if (!keys.given)
+	if (!ask.keys.given)
 		set_up();
 	if (size < 2)
 		return 0;
@@ -153,7 +155,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		in = (struct bytes){buf_at(&archive), archive.len};
 	}
 	if (!e) {
-		assert(verify_export(give, &in, "x", 1, data[0] & 2 ? &keys : NULL, &report) == ERR_VERIFY_FAILED);
+		assert(verify_export(give, &in, "x", 1, data[0] & 2 ? &ask : NULL, &report) == ERR_VERIFY_FAILED);
 		assert(report.problems.len > 0);
 		assert(verify_report_text(&report, &told) == ERR_OK && verify_report_json(&report, &told) == ERR_OK);
 		verify_report_clear(&report);

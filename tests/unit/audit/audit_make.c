@@ -1,8 +1,9 @@
 /*
  * audit_make — makes an export from a synthetic log with throw-away keys, for tests and benchmarks.
- *   audit_make F.tar KEYS_DIR VAULT_RECORDS LEDGER_RECORDS [--forge]
+ *   audit_make F.tar KEYS_DIR VAULT_RECORDS LEDGER_RECORDS [--forge|--fork]
  * Writes F.tar, F.tar.minisig and the public keys in KEYS_DIR. The keys come from fixed seeds, so that the same
- * arguments give the same bytes; --forge signs with other keys and leaves KEYS_DIR alone.
+ * arguments give the same bytes; --forge signs with other keys and leaves KEYS_DIR alone; --fork signs another history
+ * with the true keys.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct making {
 	struct export x;
 	struct kept kept[EXPORT_LOGS_MAX];
 	FILE *out;
+	bool fork;
 };
 
 static void
@@ -34,7 +36,7 @@ need(bool ok, const char *what)
 }
 
 static void
-record_of(uint64_t seq, bool vault, char out[LEAF_BYTES_MAX], size_t *n)
+record_of(uint64_t seq, bool vault, bool fork, char out[LEAF_BYTES_MAX], size_t *n)
 {
 	char object[40], request[40];
 	struct leaf l = {
@@ -59,6 +61,8 @@ record_of(uint64_t seq, bool vault, char out[LEAF_BYTES_MAX], size_t *n)
 		l.code = ERR_GRANT_UNKNOWN;
 		l.reason = "t\xc3\xa4st \"quoted\" \xe2\x80\xae text";
 	}
+	if (fork && seq == 3)
+		l.actor_id = "somebody-else";
 	need(leaf_encode(&l, out, n) == ERR_OK, "a record does not fit");
 }
 
@@ -72,7 +76,7 @@ checkpoint_of(const struct making *m, const char *folder, uint64_t records, bool
 	size_t n;
 
 	for (uint64_t i = 0; i < records; i++) {
-		record_of(i, vault, record, &n);
+		record_of(i, vault, m->fork, record, &n);
 		tree_leaf_hash(record, n, hash);
 		tree_append(&tree, hash);
 	}
@@ -100,7 +104,7 @@ add_log(struct making *m, const char *folder, uint64_t records)
 	kept->hashes = tmpfile();
 	need(kept->records && kept->hashes, "temporary files");
 	for (uint64_t i = 0; i < records; i++) {
-		record_of(i, vault, record, &n);
+		record_of(i, vault, m->fork, record, &n);
 		need(export_record(log, record, n, hash) == ERR_OK, "record");
 		need(fwrite(record, 1, n, kept->records) == n && fputc('\n', kept->records) == '\n', "temporary file");
 		need(fwrite(hash, 1, sizeof(hash), kept->hashes) == sizeof(hash), "temporary file");
@@ -187,7 +191,9 @@ main(int argc, char **argv)
 	bool forge = argc == 6 && strcmp(argv[5], "--forge") == 0;
 	uint8_t seed[32];
 
-	need(argc == 5 || forge, "usage: audit_make F.tar KEYS_DIR VAULT_RECORDS LEDGER_RECORDS [--forge]");
+	m.fork = argc == 6 && strcmp(argv[5], "--fork") == 0;
+	need(argc == 5 || forge || m.fork,
+		 "usage: audit_make F.tar KEYS_DIR VAULT_RECORDS LEDGER_RECORDS [--forge|--fork]");
 	need(sodium_init() >= 0, "libsodium");
 	memset(seed, forge ? 3 : 1, sizeof(seed));
 	crypto_sign_seed_keypair(m.ask, m.ask_secret, seed);

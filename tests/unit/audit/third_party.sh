@@ -64,8 +64,36 @@ mv "$d/c.tar.minisig" "$d/kept" && ours "$d/c.tar"
 [ $? = 9 ] && grep -q 'minisig' "$d/said" || fail "a missing signature must be a problem"
 mv "$d/kept" "$d/c.tar.minisig"
 
+# A log set back or forked with the true keys verifies alone; against the earlier export it does not.
+"$make" "$d/old.tar" "$d/keys" 400 200 && "$make" "$d/fork.tar" "$d/keys" 600 300 --fork || fail "no fork was made"
+ours "$d/fork.tar" || fail "a fork signed with the true keys must verify alone, or the test forks nothing"
+"$verify" --keys "$d/keys" --since "$d/old.tar" "$d/a.tar" >"$d/said" || fail "a log that only grew is refused: $(cat "$d/said")"
+grep -q 'begins with the 400 records of the earlier export' "$d/said" || fail "--since does not say what it proved"
+"$verify" --keys "$d/keys" --since "$d/old.tar" "$d/fork.tar" >"$d/said"
+[ $? = 9 ] && head -1 "$d/said" | grep -q 'another log was shown' || fail "a fork is not found: $(head -1 "$d/said")"
+"$verify" --keys "$d/keys" --since "$d/a.tar" "$d/old.tar" >"$d/said"
+[ $? = 9 ] && head -1 "$d/said" | grep -q 'set back' || fail "a log set back is not found: $(head -1 "$d/said")"
+
+# One record with its proof, checked again by another program.
+"$verify" --keys "$d/keys" --json --record vault:417 "$d/a.tar" | python3 -c '
+import base64, hashlib, json, sys
+r = json.load(sys.stdin)["record"]
+h = lambda *p: hashlib.sha256(b"".join(p)).digest()
+at, last, node = r["seq"], r["size"] - 1, h(b"\0", r["leaf"].encode())
+for p in map(base64.b64decode, r["proof"]):
+    if at & 1 or at == last:
+        node = h(b"\1", p, node)
+        while not at & 1:
+            at, last = at >> 1, last >> 1
+    else:
+        node = h(b"\1", node, p)
+    at, last = at >> 1, last >> 1
+assert last == 0 and node == base64.b64decode(r["root"]) and json.loads(r["leaf"])["seq"] == 417
+assert len(json.dumps(r)) - len(r["leaf"]) < 2048
+' || fail "the proof of a record does not hold"
+
 # Every command of docs/audit-format.md, as it stands there.
-mkdir "$d/doc" && cp "$d/a.tar" "$d/doc/march.tar" && cp "$d/a.tar.minisig" "$d/doc/march.tar.minisig" && cp -r "$d/keys" "$d/doc/our-keys"
+mkdir "$d/doc" && cp "$d/a.tar" "$d/doc/march.tar" && cp "$d/a.tar.minisig" "$d/doc/march.tar.minisig" && cp "$d/old.tar" "$d/doc/february.tar" && cp -r "$d/keys" "$d/doc/our-keys"
 awk -v go="$gocheck" '/^```/ { on = $0 == "```sh" || ($0 == "```sh go" && go != ""); next } on' "$top/docs/audit-format.md" >"$d/doc/commands"
 [ "$(grep -c . "$d/doc/commands")" -ge 12 ] || fail "docs/audit-format.md has no commands"
 (cd "$d/doc" && PATH="$(dirname "$verify"):$PATH" SOURCES=$top GOCACHE="$d/go" bash -euo pipefail ./commands >"$d/said" 2>&1) ||

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "daemon/audit/proof.h"
 #include "daemon/audit/tree.h"
 #include "daemon/base/str.h"
 
@@ -138,6 +139,33 @@ every_inclusion_proof_verifies(void **state)
 	assert_int_equal(tree_check_inclusion(0, 0, hashes[0], proof, 0, roots[0]), ERR_VERIFY_FAILED);
 }
 
+/* The proof that is made in passing is the one that is made by asking for leaves. */
+static void
+one_pass_gives_the_same_proof(void **state)
+{
+	uint8_t proof[PROOF_MAX][HASH_BYTES], passing[PROOF_MAX][HASH_BYTES];
+	struct proof *p;
+	size_t n, n_passing, asked = 0;
+
+	(void)state;
+	for (size_t size = 1; size <= LEAVES; size++)
+		for (size_t i = 0; i < size; i++) {
+			assert_int_equal(tree_inclusion(i, size, give_hash, &asked, proof, &n), ERR_OK);
+			assert_int_equal(proof_new(i, size, &p), ERR_OK);
+			for (size_t k = 0; k < size; k++) {
+				assert_int_equal(proof_end(p, passing, &n_passing), ERR_OUT_OF_RANGE);
+				proof_leaf(p, hashes[k]);
+			}
+			proof_leaf(p, hashes[0]); /* beyond the size: ignored */
+			assert_int_equal(proof_end(p, passing, &n_passing), ERR_OK);
+			assert_int_equal(n_passing, n);
+			if (n > 0)
+				assert_memory_equal(passing, proof, n * HASH_BYTES);
+			proof_free(p);
+		}
+	assert_int_equal(proof_new(5, 5, &p), ERR_OUT_OF_RANGE);
+}
+
 static void
 every_consistency_proof_verifies(void **state)
 {
@@ -195,7 +223,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_the_published_roots),      cmocka_unit_test(frontier_gives_every_root_and_comes_back),
 		cmocka_unit_test(every_inclusion_proof_verifies), cmocka_unit_test(every_consistency_proof_verifies),
-		cmocka_unit_test(a_flipped_bit_never_verifies),
+		cmocka_unit_test(a_flipped_bit_never_verifies),   cmocka_unit_test(one_pass_gives_the_same_proof),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }
