@@ -427,7 +427,9 @@ memory_is_zero_when_it_comes(void **state)
 	assert_int_equal(p[99], 7);
 	assert_int_equal(p[99999], 0);
 	mem_free(p);
+#ifndef SANITIZERS /* they report it and end */
 	assert_null(mem_new(SIZE_MAX, 16));
+#endif
 	char *s = mem_strdup("abc");
 	assert_string_equal(s, "abc");
 	mem_free(s);
