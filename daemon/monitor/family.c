@@ -20,6 +20,8 @@
 #include "policy/schema/wire.pb.h"
 
 #define MEMBERS_MAX    32
+#define START_TICK_MS  20 /* until it serves: start-up is waited for */
+#define START_TICKS    500
 #define TICK_MS        250
 #define BACKOFF_MS     100
 #define BACKOFF_MAX_MS 5000
@@ -27,7 +29,7 @@
 #define FAILS_MAX      5
 #define HUNG_MS        30000 /* without a heartbeat: it will not come back by itself */
 #define LEAVE_MS       1000  /* from closing its control socket to its end */
-#define RELINK_TICKS   4
+#define LOOK_TICKS     4
 #define STOP_MS        5000
 
 struct member {
@@ -368,11 +370,21 @@ log_death(const struct member *m, int status, enum err cause, int64_t lived_ms)
 							   "too. Rows: policy/jail_*.def"));
 }
 
+/* What it said in its page, or what child_start's exit statuses mean. */
+static enum err
+cause_of(const struct member *m, int status)
+{
+	enum err cause = (enum err)atomic_load(&m->page->cause);
+	if (m->ready || cause != ERR_OK || !WIFEXITED(status))
+		return cause;
+	return WEXITSTATUS(status) == 127 ? ERR_FILE_MISSING : WEXITSTATUS(status) == 126 ? ERR_PERMISSION : ERR_INTERNAL;
+}
+
 static void
 bury(struct member *m, int status)
 {
 	int64_t lived = clock_mono_ms() - m->started_ms;
-	enum err cause = (enum err)atomic_load(&m->page->cause);
+	enum err cause = cause_of(m, status);
 	bool early = !m->ready;
 	if (lived > LIFE_MS)
 		m->backoff_ms = 0;
@@ -590,6 +602,13 @@ all_ready(void)
 }
 
 static void
+set_tick(unsigned ms)
+{
+	const struct timeval tv = {0, ms * 1000};
+	event_add(family.tick, &tv);
+}
+
+static void
 say_ready(struct health h)
 {
 	const struct member *desk = find(PROCESS_DESK, 0);
@@ -598,6 +617,7 @@ say_ready(struct health h)
 	if (family.site->init ? !(desk && desk->ready) : !(all_ready() && h.state == PAGE_SERVING))
 		return;
 	family.served = true;
+	set_tick(TICK_MS);
 	if (family.site->init)
 		printf("ready for init: %s/desk.sock\n", family.site->run);
 	else
@@ -667,7 +687,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct health h = health();
 	say_ready(h);
 	tell_systemd(h);
-	if (++family.ticks % RELINK_TICKS == 0)
+	if (++family.ticks == START_TICKS)
+		set_tick(TICK_MS); /* sealed: somebody has to come, which takes longer than that */
+	if (family.ticks % LOOK_TICKS == 0)
 		look_after();
 }
 
@@ -747,7 +769,7 @@ static enum err
 watch_signals(void)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-	const struct timeval tick = {0, TICK_MS * 1000};
+	const struct timeval tick = {0, START_TICK_MS * 1000};
 	struct event *child = evsignal_new(family.base, SIGCHLD, on_child, NULL);
 	if (!child || event_add(child, NULL) != 0)
 		return ERR_MEMORY;

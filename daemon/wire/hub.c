@@ -328,8 +328,9 @@ static void
 arm_timer(struct hub *h)
 {
 	struct deadline *d = deadline_first(&h->deadlines);
-	if (!d)
+	if (!d || (d->due_ms == h->armed_ms && evtimer_pending(h->timer, NULL)))
 		return;
+	h->armed_ms = d->due_ms;
 	int64_t wait = d->due_ms - clock_mono_ms();
 	if (wait < 0)
 		wait = 0;

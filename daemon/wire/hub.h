@@ -46,6 +46,7 @@ struct hub {
 
 	struct deadlines deadlines;
 	struct event *timer;
+	int64_t armed_ms; /* for when */
 	struct hub_peers peers, dirty;
 	bool again; /* something was queued after the writes: do not sleep */
 	int64_t turn_at_us;

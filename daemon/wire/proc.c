@@ -108,12 +108,25 @@ take_conf(int fd)
 	close(fd);
 }
 
+/* A gift of the same name takes the place of an earlier one: a reload gives the certificate files anew. */
+static struct gift *
+place_of(const sp_give_req *g)
+{
+	for (unsigned i = 0; i < proc.gifts_n; i++)
+		if (proc.gifts[i].what == (int)g->what && strcmp(proc.gifts[i].name, g->name) == 0)
+			return &proc.gifts[i];
+	if (proc.gifts_n == GIFTS_MAX)
+		proc_die(ERR_PROTOCOL, "too many gifts");
+	proc.gifts[proc.gifts_n].fd = -1;
+	return &proc.gifts[proc.gifts_n++];
+}
+
 static void
 keep_gift(const sp_give_req *g, int fd)
 {
-	if (proc.gifts_n == GIFTS_MAX)
-		proc_die(ERR_PROTOCOL, "too many gifts");
-	struct gift *to = &proc.gifts[proc.gifts_n++];
+	struct gift *to = place_of(g);
+	if (to->fd >= 0)
+		close(to->fd);
 	*to = (struct gift){.what = (int)g->what, .fd = fd};
 	memcpy(to->name, g->name, sizeof to->name);
 }

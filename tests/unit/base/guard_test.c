@@ -246,11 +246,12 @@ open_a_socket(void)
 	socket(AF_INET, SOCK_STREAM, 0);
 }
 
+static int trap_pipe[2];
+
 static void
 open_a_socket_trapped(void)
 {
-	int null = open("/dev/null", O_WRONLY);
-	dup2(null, 2);
+	dup2(trap_pipe[1], 2);
 	enter(true);
 	socket(AF_INET, SOCK_STREAM, 0);
 }
@@ -277,7 +278,22 @@ a_call_that_is_not_in_it_kills(void **state)
 	assert_int_equal(ends_by(open_a_socket), SIGSYS);
 	assert_int_equal(ends_by(map_code), SIGSYS);
 	assert_int_equal(ends_by(execute), SIGSYS);
+}
+
+static void
+a_test_installation_names_the_call(void **state)
+{
+	char text[1024];
+	(void)state;
+	assert_int_equal(pipe(trap_pipe), 0);
 	assert_int_equal(ends_by(open_a_socket_trapped), SIGSYS);
+	close(trap_pipe[1]);
+	ssize_t n = read(trap_pipe[0], text, sizeof text - 1);
+	close(trap_pipe[0]);
+	assert_true(n > 0);
+	text[n] = 0;
+	assert_non_null(strstr(text, "\"call\":\"socket\""));
+	assert_non_null(strstr(text, "policy/jail_"));
 }
 #endif
 
@@ -289,6 +305,7 @@ main(void)
 		cmocka_unit_test(log_lines_hold_no_control_bytes),   cmocka_unit_test(the_jail_lets_do_what_is_in_it),
 #ifndef SANITIZERS
 		cmocka_unit_test(the_arena_ends_in_a_guard_page),    cmocka_unit_test(a_call_that_is_not_in_it_kills),
+		cmocka_unit_test(a_test_installation_names_the_call),
 #endif
 	};
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
