@@ -51,6 +51,8 @@ check "… and verifies" sallyport-verify --keys "$work/keys" "$work/second.tar"
 mkdir "$work/in2"
 tar xf "$work/second.tar" -C "$work/in2"
 grows() { head -c "$(wc -c <"$work/in/$1/records.jsonl")" "$work/in2/$1/records.jsonl" | cmp - "$work/in/$1/records.jsonl"; }
+check "the verifier proves that the logs only grew" sallyport-verify --keys "$work/keys" --since "$work/first.tar" "$work/second.tar"
+check "… and not the other way round" bash -c "sallyport-verify --since '$work/second.tar' '$work/first.tar' | grep -q \"set back\""
 check "the vault's log only grew" grows vault
 check "the ledger's log only grew" grows ledger
 check "the first export is on the record, with who asked" bash -c "grep '\"ev\":\"audit.export\"' '$work/in2/vault/records.jsonl' | grep -q '\"kind\":\"uid\",\"id\":\"$(id -u)\"'"
