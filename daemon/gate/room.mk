@@ -37,6 +37,7 @@ gate_fuzz = tests/fuzz/http_fuzz tests/fuzz/json_fuzz
 fuzz_programs += $(gate_fuzz)
 EXTRA_PROGRAMS += $(gate_fuzz)
 tests_fuzz_http_fuzz_SOURCES = tests/fuzz/http_fuzz.c
+tests_fuzz_http_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_http_fuzz_LDADD = $(LIB_GATE)
 tests_fuzz_http_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_json_fuzz_SOURCES = tests/fuzz/json_fuzz.c

@@ -51,10 +51,12 @@ route_match(const char *pattern, const char *target, char *object_out, size_t ob
 
 	*object_out = '\0';
 	for (;;) {
-		size_t p = strcspn(pattern + 1, "/") + 1, t = strcspn(target + 1, "/?") + 1;
+		size_t p, t;
 
 		if (*target != '/')
 			return ERR_ROUTE;
+		p = strcspn(pattern + 1, "/") + 1;
+		t = strcspn(target + 1, "/?") + 1;
 		if (pattern[1] == '{')
 			form = take_object(pattern + 2, p - 3, target + 1, t - 1, object_out, object_bytes);
 		else if (p != t || memcmp(pattern, target, p) != 0)

@@ -5,8 +5,28 @@
 #include <string.h>
 
 #include "daemon/gate/http.h"
+#include "daemon/gate/operation.h"
+#include "daemon/gate/query.h"
+#include "daemon/gate/route.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+/* What the next readers make of the target: a route or none, a query or a complaint. */
+static void
+try_target(enum method method, const char *target)
+{
+	sp_list_query query = sp_list_query_init_zero;
+	struct complaints c = {0};
+	char object[48], allow[64];
+	const struct route *r;
+	enum err e = route_find(method, target, object, sizeof(object), allow, sizeof(allow), &r);
+
+	assert((r != NULL) == (e == ERR_OK || e == ERR_ID_FORM));
+	assert(strlen(object) < sizeof(object) && strlen(allow) < sizeof(allow));
+	e = query_read(&operation_list_query, target, &query, &c);
+	assert((e == ERR_OK) == (c.n == 0));
+	assert(e || query.limit <= 100);
+}
 
 static void
 check_whole(const struct http *h)
@@ -18,6 +38,7 @@ check_whole(const struct http *h)
 		assert(!value || strlen(value) <= 1024);
 	}
 	assert(http_body(h)->len <= 512);
+	try_target(http_method(h), http_target(h));
 }
 
 int
