@@ -17,7 +17,7 @@ check_PROGRAMS += $(vault_test_programs)
 TESTS += $(vault_test_programs)
 # The fake stands in for the keyring and for the sockets: wire is not linked.
 fakevault = tests/unit/vault/fakevault.h tests/unit/vault/fakevault.c
-LIB_FAKEVAULT = vault/libvault.a vault/libkeys.a $(LIB_DB) $(LIB_SCHEMA) $(LIB_BASE) $(MBEDCRYPTO_LIBS) $(LIB_TEST)
+LIB_FAKEVAULT = vault/libvault.a vault/libkeys.a $(LIB_DB) $(LIB_WIRE) $(MBEDCRYPTO_LIBS) $(LIB_TEST)
 tests_unit_vault_pan_test_SOURCES = tests/unit/vault/pan_test.c
 tests_unit_vault_pan_test_LDADD = vault/libvault.a $(LIB_BASE) $(LIB_TEST)
 tests_unit_vault_record_test_SOURCES = tests/unit/vault/record_test.c
@@ -36,7 +36,7 @@ if FUZZERS
 fuzz_programs += tests/fuzz/consent_fuzz
 EXTRA_PROGRAMS += tests/fuzz/consent_fuzz
 tests_fuzz_consent_fuzz_SOURCES = tests/fuzz/consent_fuzz.c
-tests_fuzz_consent_fuzz_LDADD = vault/libvault.a vault/libkeys.a $(LIB_DB) $(LIB_SCHEMA) $(LIB_BASE) $(MBEDCRYPTO_LIBS)
+tests_fuzz_consent_fuzz_LDADD = vault/libvault.a vault/libkeys.a $(LIB_DB) $(LIB_WIRE) $(MBEDCRYPTO_LIBS)
 tests_fuzz_consent_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
 
