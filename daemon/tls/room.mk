@@ -1,3 +1,10 @@
 # daemon/tls: TLS 1.3 with client certificates, on the descriptor.
 noinst_LIBRARIES += daemon/tls/libtls.a
 daemon_tls_libtls_a_SOURCES = daemon/tls/tls.h daemon/tls/tls.c daemon/tls/tls_server.h daemon/tls/tls_server.c
+
+if CMOCKA
+check_PROGRAMS += tests/unit/tls/tls_test
+TESTS += tests/unit/tls/tls_test
+tests_unit_tls_tls_test_SOURCES = tests/unit/tls/tls_test.c
+tests_unit_tls_tls_test_LDADD = $(LIB_TLS) $(LIB_TEST)
+endif
