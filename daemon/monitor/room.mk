@@ -2,7 +2,9 @@
 sbin_PROGRAMS += daemon/monitor/sallyportd
 daemon_monitor_sallyportd_SOURCES = daemon/monitor/monitor_main.c daemon/monitor/site.h daemon/monitor/site.c \
 	daemon/monitor/listen.h daemon/monitor/listen.c daemon/monitor/child.h daemon/monitor/child.c \
-	daemon/monitor/family.h daemon/monitor/family.c
+	daemon/monitor/member.h daemon/monitor/member.c daemon/monitor/gift.h daemon/monitor/gift.c \
+	daemon/monitor/family.h daemon/monitor/family.c daemon/monitor/watch.h daemon/monitor/watch.c \
+	daemon/monitor/halt.h daemon/monitor/halt.c daemon/monitor/reload.h daemon/monitor/reload.c
 daemon_monitor_sallyportd_CFLAGS = $(AM_CFLAGS) $(CAPNG_CFLAGS) $(SYSTEMD_CFLAGS)
 daemon_monitor_sallyportd_LDADD = $(LIB_WIRE) $(CAPNG_LIBS) $(SYSTEMD_LIBS)
 

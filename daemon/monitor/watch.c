@@ -1,0 +1,130 @@
+#include "daemon/monitor/watch.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/monitor/family.h"
+#include "daemon/monitor/halt.h"
+
+#define START_TICK_MS 20 /* until it serves: start-up is waited for */
+#define START_TICKS   500
+#define TICK_MS       250
+#define LOOK_TICKS    4
+#define HUNG_MS       30000 /* without a heartbeat: it will not come back by itself */
+#define LEAVE_MS      1000  /* from closing its control socket to its end */
+
+static struct {
+	struct event *tick;
+	unsigned ticks;
+	int statm;
+	struct health told;
+} watch;
+
+static void
+set_tick(unsigned ms)
+{
+	const struct timeval tv = {0, ms * 1000};
+	event_add(watch.tick, &tv);
+}
+
+static void
+say_ready(struct health h)
+{
+	const struct member *desk = family_find(PROCESS_DESK, 0);
+	if (family.served)
+		return;
+	if (family.site->init ? !(desk && desk->ready) : !(family_all_ready() && h.state == PAGE_SERVING))
+		return;
+	family.served = true;
+	set_tick(TICK_MS);
+	if (family.site->init)
+		printf("ready for init: %s/desk.sock\n", family.site->run);
+	else
+		printf("ready: %s serves on https://%s (%u processes)\n", family.site->state,
+			   conf_text(family.site->conf, CONF_LISTEN), family.n + 1);
+	fflush(stdout);
+}
+
+static void
+tell_systemd(struct health h)
+{
+	char line[256];
+	if (h.state != watch.told.state || h.cause != watch.told.cause) {
+		watch.told = h;
+		health_line(h, line, sizeof line);
+		sd_notifyf(0, "STATUS=%s", line);
+		log_info("state", LOG_S("now", page_state_word(h.state)), LOG_E("cause", h.cause),
+				 LOG_S("process", process_name(h.process)));
+	}
+	/* a sealed appliance is up too: it waits for its officers, not for systemd */
+	if (!family.notified && family_all_ready()) {
+		family.notified = true;
+		sd_notify(0, "READY=1");
+	}
+	sd_notify(0, "WATCHDOG=1");
+}
+
+static void
+look_after(void)
+{
+	int64_t now = clock_mono_ms();
+	for (unsigned i = 0; i < family.n; i++) {
+		struct member *m = &family.members[i];
+		if (m->ready && now - atomic_load(&m->page->heartbeat_mono_ms) > HUNG_MS)
+			member_end(m, "its loop has stood still");
+		if (m->left_at_ms && now - m->left_at_ms > LEAVE_MS)
+			member_end(m, "its control socket is closed");
+		for (unsigned k = i + 1; k < family.n; k++)
+			if (family.links[i][k].cut)
+				family_link(i, k);
+	}
+}
+
+static void
+note_memory(void)
+{
+	char text[64];
+	unsigned long all, resident;
+	ssize_t n = pread(watch.statm, text, sizeof text - 1, 0);
+	if (n <= 0)
+		return;
+	text[n] = 0;
+	if (sscanf(text, "%lu %lu", &all, &resident) == 2)
+		atomic_store(&family.page->rss_bytes, (uint64_t)resident * 4096);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	atomic_store(&family.page->heartbeat_mono_ms, clock_mono_ms());
+	note_memory();
+	if (family.stopping) {
+		halt_go_on();
+		return;
+	}
+	struct health h = family_health();
+	say_ready(h);
+	tell_systemd(h);
+	if (++watch.ticks == START_TICKS)
+		set_tick(TICK_MS); /* sealed: somebody has to come, which takes longer than that */
+	if (watch.ticks % LOOK_TICKS == 0)
+		look_after();
+}
+
+enum err
+watch_open(void)
+{
+	watch.told.state = PAGE_STOPPING; /* so that the first state is told */
+	watch.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	watch.tick = event_new(family.base, -1, EV_PERSIST, on_tick, NULL);
+	if (!watch.tick)
+		return ERR_MEMORY;
+	note_memory();
+	set_tick(START_TICK_MS);
+	return ERR_OK;
+}
