@@ -31,7 +31,6 @@ tests_unit_audit_audit_make_LDADD = $(LIB_AUDIT)
 # Third parties' tools on an export, and on changed ones (N changes, SEED).
 dist_check_SCRIPTS += tests/unit/audit/third_party.sh
 TESTS += tests/unit/audit/third_party.sh
-EXTRA_DIST += docs/audit-format.md tests/attack/audit_tamper.py tests/attack/audit_verify.go tests/fuzz/seeds/note_fuzz tests/fuzz/seeds/keyfile_fuzz tests/fuzz/seeds/export_fuzz
 
 if FUZZERS
 audit_fuzz = tests/fuzz/note_fuzz tests/fuzz/keyfile_fuzz tests/fuzz/export_fuzz
