@@ -12,7 +12,7 @@
 #include "vault/cardrow.h"
 
 #define WHO_BYTES     16
-#define PRUNE_AT_ONCE 200
+#define PRUNE_AT_ONCE 250
 
 /* What is known of a request once its card is good. */
 struct minting {

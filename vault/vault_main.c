@@ -38,6 +38,8 @@
 #define TICK_MS   1000
 #define ANCHOR_MS 60000
 #define PRUNE_MS  60000
+/* Of each second, at most this long for what is past its time: foreground work comes first. */
+#define PRUNE_BUDGET_MS 30
 /* Overdue codes wiped in one tick: the rest waits a second. */
 #define WIPES_MAX 128
 
@@ -394,7 +396,7 @@ act_prune(struct vault *v, const void *req, struct member *m)
 	(void)req;
 	(void)m;
 	enum err e = mint_prune(v, clock_wall_ms(), &done);
-	if (e == ERR_OK && done)
+	if (e != ERR_OK || done)
 		last.prune_at = clock_mono_ms();
 	return e;
 }
@@ -423,8 +425,11 @@ keep_house(int64_t now)
 		if (group_commit(&vault) == ERR_OK)
 			refusals_told(vault.refusals, now);
 	}
-	if (now - last.prune_at >= PRUNE_MS)
+	while (now - last.prune_at >= PRUNE_MS && clock_mono_ms() - now < PRUNE_BUDGET_MS) {
 		group_run(&vault, NULL, &prune, NULL);
+		if (group_commit(&vault) != ERR_OK)
+			return;
+	}
 	commit_now();
 }
 
@@ -575,6 +580,9 @@ anchored(void *arg, enum err e)
 {
 	(void)arg;
 	(void)e;
+	struct checkpoint at;
+	logbook_position(vault.log, &at);
+	log_info("stopped", LOG_I("leaves", at.size), LOG_I("anchored", vault.anchored_size), LOG_I("cards", vault.cards));
 	disk_close();
 	db_close(vault.db);
 	vault.db = NULL;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlcipher/sqlite3.h>
 
 #include "daemon/base/mem.h"
 #include "daemon/db/db.h"
@@ -226,6 +227,64 @@ a_full_disk_is_told_and_rolls_back(void **state)
 	assert_int_equal(umount(dir), 0);
 }
 
+/* A disk whose fsync fails when told to: SQLite's own methods, but for one. */
+static bool sync_fails;
+static int (*real_open)(sqlite3_vfs *, sqlite3_filename, sqlite3_file *, int, int *);
+static int (*real_sync)(sqlite3_file *, int);
+/* Databases and journals have tables of their own. */
+static struct {
+	const sqlite3_io_methods *of;
+	sqlite3_io_methods is;
+} methods[4];
+
+static int
+bad_sync(sqlite3_file *f, int flags)
+{
+	return sync_fails ? SQLITE_IOERR_FSYNC : real_sync(f, flags);
+}
+
+static int
+open_bad(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *f, int flags, int *out)
+{
+	int code = real_open(v, name, f, flags, out);
+	for (int i = 0; code == SQLITE_OK && f->pMethods && i < 4; i++) {
+		if (!methods[i].of) {
+			methods[i].of = f->pMethods;
+			methods[i].is = *f->pMethods;
+			real_sync = f->pMethods->xSync;
+			methods[i].is.xSync = bad_sync;
+		}
+		if (methods[i].of == f->pMethods) {
+			f->pMethods = &methods[i].is;
+			break;
+		}
+	}
+	return code;
+}
+
+static void
+a_failed_fsync_is_told_apart(void **state)
+{
+	(void)state;
+	OK(db_warm());
+	sqlite3_vfs *v = sqlite3_vfs_find(NULL);
+	real_open = v->xOpen;
+	v->xOpen = open_bad;
+	struct db *d = opened(NULL);
+	OK(put(d, 1, "one"));
+	assert_false(db_fatal(d));
+	sync_fails = true;
+	assert_int_equal(put(d, 2, "two"), ERR_IO);
+	assert_true(db_fatal(d));
+	sync_fails = false;
+	assert_true(db_fatal(d)); /* for good: nobody knows what is on the disk */
+	v->xOpen = real_open;
+	db_close(d);
+	d = opened(NULL);
+	assert_true(count(d) >= 1);
+	db_close(d);
+}
+
 static void
 the_wal_stays_below_its_bound(void **state)
 {
@@ -261,6 +320,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_bad_statement_fails_at_its_step, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(values_come_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_disk_is_told_and_rolls_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_failed_fsync_is_told_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_wal_stays_below_its_bound, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("db", tests, NULL, NULL);
