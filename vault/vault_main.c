@@ -158,7 +158,7 @@ give_store(sp_open_store_rep *rep)
 	memcpy(rep->install, vault.boot.install, sizeof rep->install);
 	memcpy(rep->node, vault.boot.node, sizeof rep->node);
 	rep->livemode = !vault.boot.test;
-	return ERR_OK;
+	return history_last(&vault, vault.ledger_origin, &rep->signed_size, rep->signed_root);
 }
 
 static enum err

@@ -40,7 +40,7 @@
 
 static struct event *ticker;
 static int64_t next_second_ms, next_ask_ms, stop_by_ms;
-static bool asking;
+static bool asking, rolled_back;
 
 /* ── opening ── */
 
@@ -85,6 +85,32 @@ open_store(const sp_open_store_rep *r)
 	return r->page_key.size == 32 ? store_open(&store_sqlcipher, &options, &ledger.store) : ERR_CRYPTO;
 }
 
+/* A store that was put back still opens; but the vault remembers how far it signed its log, and with which root. */
+static enum err
+check_signed(const sp_open_store_rep *r)
+{
+	uint8_t root[HASH_BYTES];
+	if (r->signed_size == 0)
+		return ERR_OK;
+	enum err e = store_log_root(ledger.store, r->signed_size, root);
+	if (e == ERR_OUT_OF_RANGE || (!e && memcmp(root, r->signed_root, HASH_BYTES) != 0))
+		return ERR_ROLLBACK;
+	return e;
+}
+
+/* It stays closed until a person has put the right store back and started again: a restart would change nothing. */
+static void
+stay_closed(const sp_open_store_rep *r)
+{
+	log_warn("the store is older than what was signed of it", LOG_E("cause", ERR_ROLLBACK),
+			 LOG_I("signed", r->signed_size));
+	store_close(ledger.store);
+	ledger.store = NULL;
+	lsk_clear();
+	rolled_back = true;
+	proc_state(PAGE_SEALED, ERR_ROLLBACK);
+}
+
 /* From here on the appliance serves. What can't be read back now must not be written over: the process ends. */
 static enum err
 begin_service(void)
@@ -120,7 +146,13 @@ opened(void *arg, enum err e, const void *rep)
 		proc_state(e == ERR_VAULT_SEALED ? PAGE_SEALED : PAGE_STARTING, e == ERR_PEER_AWAY ? ERR_VAULT_AWAY : e);
 		return;
 	}
-	if ((e = take_identity(r)) || (e = open_store(r)) || (e = begin_service()))
+	if ((e = take_identity(r)) || (e = open_store(r)))
+		proc_die(e, "the store can't be opened");
+	if ((e = check_signed(r)) == ERR_ROLLBACK) {
+		stay_closed(r);
+		return;
+	}
+	if (e || (e = begin_service()))
 		proc_die(e, "the store can't be opened");
 	/* wire wipes its own copy of the answer after this returns; SQLCipher and the arena hold what is needed */
 }
@@ -130,7 +162,8 @@ ask_keys(void)
 {
 	static const sp_open_store_req req;
 	next_ask_ms = clock_mono_ms() + OPEN_EVERY_MS;
-	if (asking || ledger.store || ask_open_store(ledger_vault(), &req, OPEN_DEADLINE_MS, opened, NULL) != ERR_OK)
+	if (asking || rolled_back || ledger.store ||
+		ask_open_store(ledger_vault(), &req, OPEN_DEADLINE_MS, opened, NULL) != ERR_OK)
 		return;
 	asking = true;
 }
