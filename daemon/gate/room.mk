@@ -14,6 +14,7 @@ LIB_GATE = daemon/gate/libgate.a $(LIB_TLS) $(LIB_WIRE) $(LLHTTP_LIBS) $(JANSSON
 pkglibexec_PROGRAMS += daemon/gate/gate
 daemon_gate_gate_SOURCES = daemon/gate/gate_main.c
 daemon_gate_gate_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+daemon_gate_gate_LDFLAGS = $(AM_LDFLAGS) $(TLS_LDFLAGS)
 daemon_gate_gate_LDADD = $(LIB_GATE)
 
 # The real gate with a monitor, a ledger and a vault that are one small program: for curl and for measuring.

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <mbedtls/ecdh.h>
 #include <mbedtls/x509_crt.h>
 #include <psa/crypto.h>
 #include <sodium.h>
@@ -22,6 +23,7 @@
 
 #include "daemon/base/mem.h"
 #include "daemon/tls/tls.h"
+#include "daemon/tls/tls_x25519.h"
 
 #define PEM_BYTES 4096
 
@@ -503,6 +505,84 @@ material_that_does_not_fit_is_refused(void **state)
 	assert_int_equal(tls_server_expires_at_s(server), 4102444799);
 }
 
+/* mbedTLS' own arithmetic, by the door that is not wrapped. */
+static void
+agree_by_mbedtls(const uint8_t key[32], const uint8_t point[32], uint8_t out[32])
+{
+	mbedtls_ecp_keypair pair;
+	mbedtls_ecp_group group;
+	mbedtls_ecp_point q;
+	mbedtls_mpi d, z;
+
+	mbedtls_ecp_keypair_init(&pair);
+	mbedtls_ecp_group_init(&group);
+	mbedtls_ecp_point_init(&q);
+	mbedtls_mpi_init(&d);
+	mbedtls_mpi_init(&z);
+	assert_int_equal(mbedtls_ecp_read_key(MBEDTLS_ECP_DP_CURVE25519, &pair, key, 32), 0);
+	assert_int_equal(mbedtls_ecp_export(&pair, &group, &d, &q), 0);
+	assert_int_equal(mbedtls_ecp_point_read_binary(&group, &q, point, 32), 0);
+	assert_int_equal(mbedtls_ecdh_compute_shared(&group, &z, &q, &d, randomly, NULL), 0);
+	assert_int_equal(mbedtls_mpi_write_binary_le(&z, out, 32), 0);
+	mbedtls_mpi_free(&d);
+	mbedtls_mpi_free(&z);
+	mbedtls_ecp_point_free(&q);
+	mbedtls_ecp_group_free(&group);
+	mbedtls_ecp_keypair_free(&pair);
+}
+
+/* The public key and the shared secret of key and point by PSA, as TLS asks for them. */
+static psa_status_t
+agree_by_psa(const uint8_t key[32], const uint8_t point[32], uint8_t public_out[32], uint8_t out[32])
+{
+	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+	mbedtls_svc_key_id_t id;
+	psa_status_t r;
+	size_t n;
+
+	psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_MONTGOMERY));
+	psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_DERIVE);
+	psa_set_key_algorithm(&attributes, PSA_ALG_ECDH);
+	assert_int_equal(psa_import_key(&attributes, key, 32, &id), PSA_SUCCESS);
+	assert_int_equal(psa_export_public_key(id, public_out, 32, &n), PSA_SUCCESS);
+	r = psa_raw_key_agreement(PSA_ALG_ECDH, id, point, 32, out, 32, &n);
+	assert_int_equal(psa_destroy_key(id), PSA_SUCCESS);
+	return r;
+}
+
+static void
+unhex(uint8_t out[32], const char *hex)
+{
+	assert_int_equal(sodium_hex2bin(out, 32, hex, 64, NULL, NULL, NULL), 0);
+}
+
+/* RFC 7748 6.1; then what mbedTLS itself gives; then a point of small order, which must not become a secret. */
+static void
+x25519_is_that_of_the_standard(void **state)
+{
+	static const uint8_t zero[32];
+	uint8_t key[32], point[32], want[32], public[32], out[32];
+	uint64_t before = tls_x25519_count();
+
+	(void)state;
+	unhex(key, "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
+	unhex(point, "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+	assert_int_equal(agree_by_psa(key, point, public, out), PSA_SUCCESS);
+	assert_int_equal(tls_x25519_count(), before + 2);
+	unhex(want, "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+	assert_memory_equal(public, want, 32);
+	unhex(want, "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
+	assert_memory_equal(out, want, 32);
+	for (int i = 0; i < 50; i++) {
+		randombytes_buf(key, 32);
+		agree_by_mbedtls(key, point, want);
+		assert_int_equal(agree_by_psa(key, point, public, out), PSA_SUCCESS);
+		assert_memory_equal(out, want, 32);
+		memcpy(point, public, 32);
+	}
+	assert_int_not_equal(agree_by_psa(key, zero, public, out), PSA_SUCCESS);
+}
+
 static int
 set_up(void **state)
 {
@@ -547,6 +627,7 @@ main(void)
 		cmocka_unit_test(the_last_answer_arrives_before_the_end),
 		cmocka_unit_test(open_connections_are_served_between_handshakes),
 		cmocka_unit_test(material_that_does_not_fit_is_refused),
+		cmocka_unit_test(x25519_is_that_of_the_standard),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
