@@ -12,3 +12,7 @@ tests_unit_db_db_test_LDADD = $(LIB_DB) $(LIB_TEST)
 tests_unit_db_logbook_test_SOURCES = tests/unit/db/logbook_test.c
 tests_unit_db_logbook_test_LDADD = $(LIB_DB) $(LIB_TEST)
 endif
+
+EXTRA_PROGRAMS += tests/bench/logbook_bench
+tests_bench_logbook_bench_SOURCES = tests/bench/logbook_bench.c
+tests_bench_logbook_bench_LDADD = $(LIB_DB)

@@ -21,6 +21,9 @@ for _ in $(seq 60); do
 	sleep 1
 done
 sed -n 's/.*"what":"bench",//p' "$dir/log" | tr -d '}'
-sallyport --dir "$dir/a" status --json 2>/dev/null | tr ',' '\n' | grep -A1 -E 'db_commits_total|db_batched|db_wal_bytes|cards_stored' | tr '\n' ' ' || true
-echo
+vault=$(pgrep -P $pid -f '^vault')
+facts=$(sallyport --dir "$dir/a" --json status)
+commands=$(printf '%s' "$facts" | grep -o '"db_batched_commands_total":[0-9]*' | cut -d: -f2)
+awk -v n="$commands" -v hz="$(getconf CLK_TCK)" '{printf "the vault used %.0f us of CPU for each of %d commands (user %.0f, system %.0f)\n", ($14+$15)/hz*1e6/n, n, $14/hz*1e6/n, $15/hz*1e6/n}' "/proc/$vault/stat"
+grep VmRSS "/proc/$vault/status" | tr -s '\t ' ' '
 du -sh "$dir/a/vault/vault.db" | cut -f1 | sed 's/^/vault.db: /'

@@ -114,6 +114,11 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
+	static int64_t begun_us;
+	/* The vault is opened meanwhile. */
+	begun_us = begun_us ? begun_us : clock_mono_us();
+	if (clock_mono_us() - begun_us < 2000000)
+		return;
 	if (phase_end_us && (clock_mono_us() < phase_end_us || running > 0))
 		return;
 	if (!peer_up(vault) || phase == sizeof phases / sizeof *phases)
