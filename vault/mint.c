@@ -204,6 +204,22 @@ find_or_store(struct vault *v, const struct minting *m, sp_tokenize_rep *rep, st
 	return e;
 }
 
+/*
+ * The card of a payment whose authorization is over is erased. Its client may still repeat the request that it got no
+ * answer to: the same token and digest then lead the ledger to that payment.
+ */
+static enum err
+show_erased(const struct minting *m, const char *token, sp_tokenize_rep *rep)
+{
+	enum err e = str_set(rep->token.id, sizeof rep->token.id, token);
+	if (e == ERR_OK)
+		e = str_set(rep->token.merchant, sizeof rep->token.merchant, m->req->merchant);
+	rep->has_token = e == ERR_OK;
+	rep->card_digest.size = CARD_DIGEST_BYTES;
+	memcpy(rep->card_digest.bytes, m->digest, CARD_DIGEST_BYTES);
+	return e;
+}
+
 static enum err
 act(struct vault *v, const void *req, struct member *member)
 {
@@ -226,9 +242,9 @@ act(struct vault *v, const void *req, struct member *member)
 	e = find_or_store(v, &m, rep, p, token);
 	if (e == ERR_OK)
 		e = cardrow_find(v, token, m.req->merchant, &row);
-	if (e == ERR_OK)
-		e = cardrow_view(v, &row, &rep->token);
-	if (e == ERR_OK) {
+	if (e == ERR_TOKEN_NOT_FOUND && rep->replayed && m.req->single_use) {
+		e = show_erased(&m, token, rep);
+	} else if (e == ERR_OK && (e = cardrow_view(v, &row, &rep->token)) == ERR_OK) {
 		rep->has_token = true;
 		rep->card_digest.size = CARD_DIGEST_BYTES;
 		memcpy(rep->card_digest.bytes, m.digest, CARD_DIGEST_BYTES);

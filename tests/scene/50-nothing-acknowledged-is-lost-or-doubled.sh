@@ -43,6 +43,6 @@ planted() { # sentence, command on a copy of what the judge reads
 }
 planted "planted: a charge that was made twice is seen" 'tail -1 "$work/books" >>"$dir/courier/simulator.jsonl"'
 planted "planted: a lost event is seen" 'sed -i "20d" "$dir/herald/events.jsonl"'
-planted "planted: an acknowledged payment that is not there is seen" 'sed -i "s/pay_0/pay_1/" "$work/story.json"'
+planted "planted: an acknowledged payment that is not there is seen" 'sed -i "s/\"pay_01/\"pay_11/g" "$work/story.json"'
 planted "planted: a sum that is not the issuer's is seen" "sed -i '0,/\"amount\":1/s//\"amount\":2/' \"\$dir/courier/simulator.jsonl\""
 end
