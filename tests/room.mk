@@ -1,6 +1,6 @@
 # tests: what belongs to no single room. Units stand beside their room's fragment; scenes and screens run by tests/run.
 # whole folders: what is added to them is in the archive of the sources without another row
-EXTRA_DIST += LICENSE tests/run tests/scene tests/screen tests/attack tests/fuzz/seeds docs packaging policy/brand.def
+EXTRA_DIST += LICENSE tests/run tests/fuzz_one tests/scene tests/screen tests/attack tests/fuzz/seeds docs packaging policy/brand.def
 fuzz: $(BUILT_SOURCES) $(fuzz_programs)
 list-fuzz:
 	@printf '%s\n' $(fuzz_programs)
