@@ -224,6 +224,7 @@ an_authorization_redeems_calls_and_reports_once(void **state)
 	assert_int_equal(r->outcome, sp_OUTCOME_APPROVED);
 	assert_true(r->redeemed);
 	assert_int_equal(r->amount_minor, 100);
+	assert_in_range(r->took_us, 1, 5000000);
 	assert_int_equal(atomic_load(&page.value[METRIC_PROCESSOR_CALLS]), 1);
 
 	j = job(sp_JOB_CAPTURE, 2);

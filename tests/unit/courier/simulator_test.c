@@ -312,6 +312,9 @@ automatic_capture_captures_and_reversal_takes_all_back(void **state)
 	assert_int_equal(try(sp_JOB_REVERSE, "auto", 1000, &a), sp_OUTCOME_APPROVED);
 	assert_int_equal(try(sp_JOB_REFUND, "auto-r", 1, &a), sp_OUTCOME_DECLINED);
 	assert_int_equal(try(sp_JOB_REVERSE, "never", 1000, &a), sp_OUTCOME_NOT_FOUND);
+	a = pay("back", "4242424242424242", 1000);
+	assert_int_equal(try(sp_JOB_REVERSE, "back", 1000, &a), sp_OUTCOME_APPROVED);
+	assert_int_equal(try(sp_JOB_CAPTURE, "back-c", 1, &a), sp_OUTCOME_DECLINED);
 	assert_int_equal(inquire("auto").answer[0].outcome, sp_OUTCOME_APPROVED); /* the charge itself stays in the books */
 }
 

@@ -340,7 +340,14 @@ status_adds_up_the_pages(void **state)
 	page_set(&a, METRIC_LOOP_MAX_US, 20);
 	page_set(&b, METRIC_LOOP_MAX_US, 30);
 	page_observe(&b, METRIC_REQUEST_SECONDS, 1500);
+	atomic_store(&a.state, PAGE_REFUSING);
+	atomic_store(&a.cause, ERR_DISK_FULL);
+	atomic_store(&b.state, PAGE_SERVING);
 	desk_status_fill(pages, 3, 1000, 100, &rep);
+	assert_int_equal(rep.state, PAGE_REFUSING);
+	assert_int_equal(rep.cause, ERR_DISK_FULL);
+	assert_int_equal(rep.at_ms, 1000);
+	assert_int_equal(rep.processes[0].cause, ERR_DISK_FULL);
 	assert_int_equal(rep.processes_count, 2);
 	assert_string_equal(rep.processes[0].name, "vault");
 	assert_int_equal(rep.processes[0].heartbeat_age_ms, 10);
