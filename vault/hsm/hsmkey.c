@@ -19,6 +19,7 @@ static const struct purpose {
 struct ask {
 	const struct purpose *purpose;
 	char label[P11_LABEL_BYTES];
+	uint32_t generation;
 	const uint8_t *data;
 	size_t bytes;
 	uint8_t *out;
@@ -34,6 +35,7 @@ begin(struct ask *a, const char *purpose, uint32_t generation)
 			a->purpose = &purposes[i];
 	if (!a->purpose || generation == 0)
 		return ERR_NOT_FOUND;
+	a->generation = generation;
 	(void)snprintf(a->label, sizeof a->label, "%s-%u", purpose, generation);
 	return ERR_OK;
 }
@@ -152,14 +154,10 @@ make_pair(struct p11 *p, struct ask *a)
 	for (size_t i = 0; i < PROBE_CURVES && rv != CKR_OK; i++) {
 		struct probe_curve curve = probe_curves[i];
 		CK_ATTRIBUTE pub[] = {
-			{CKA_LABEL, a->label, strlen(a->label)},
-			{CKA_ID, a->label, strlen(a->label)},
-			{CKA_EC_PARAMS, curve.bytes, curve.len},
-			{CKA_TOKEN, &yes, sizeof yes},
-			{CKA_PRIVATE, &no, sizeof no},
-			{CKA_VERIFY, &yes, sizeof yes},
-			{CKA_ENCRYPT, &no, sizeof no},
-			{CKA_WRAP, &no, sizeof no},
+			{CKA_LABEL, a->label, strlen(a->label)}, {CKA_ID, a->label, strlen(a->label)},
+			{CKA_EC_PARAMS, curve.bytes, curve.len}, {CKA_TOKEN, &yes, sizeof yes},
+			{CKA_PRIVATE, &no, sizeof no},           {CKA_VERIFY, &yes, sizeof yes},
+			{CKA_ENCRYPT, &no, sizeof no},           {CKA_WRAP, &no, sizeof no},
 		};
 		CK_ATTRIBUTE prv[] = {
 			{CKA_LABEL, a->label, strlen(a->label)},
@@ -177,44 +175,6 @@ make_pair(struct p11 *p, struct ask *a)
 									 &a_pub, &a_prv);
 	}
 	return rv;
-}
-
-/* A pair of which only one half is there was cut short while it was made: nothing was ever signed with it. */
-static CK_RV
-clear_half_pair(struct p11 *p, const char *label, CK_RV has_private, CK_OBJECT_HANDLE private_key)
-{
-	CK_OBJECT_HANDLE public_key;
-	CK_RV rv = p11_find(p, CKO_PUBLIC_KEY, label, &public_key);
-	p11_forget(p);
-	if (rv == CKR_OK && has_private == CKR_OUR_NO_KEY)
-		return p->f->C_DestroyObject(p->session, public_key);
-	if (rv == CKR_OUR_NO_KEY && has_private == CKR_OK)
-		return p->f->C_DestroyObject(p->session, private_key);
-	return rv == CKR_OUR_NO_KEY ? CKR_OK : rv;
-}
-
-static CK_RV
-make_key(struct p11 *p, void *arg)
-{
-	struct ask *a = arg;
-	bool pair = a->purpose->kind == KIND_PAIR;
-	CK_OBJECT_CLASS class = pair ? CKO_PRIVATE_KEY : CKO_SECRET_KEY;
-	CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-	CK_RV seen = find_checked(p, class, a->label, &key), rv = CKR_OK;
-	if (seen != CKR_OK && seen != CKR_OUR_NO_KEY)
-		return seen;
-	if (pair)
-		rv = clear_half_pair(p, a->label, seen, key);
-	if (rv != CKR_OK)
-		return rv;
-	seen = find_checked(p, class, a->label, &key);
-	a->existed = seen == CKR_OK;
-	if (seen == CKR_OUR_NO_KEY)
-		seen = pair ? make_pair(p, a) : make_secret(p, a);
-	if (seen != CKR_OK)
-		return seen;
-	/* what the module made is looked at like what it had */
-	return find_checked(p, class, a->label, &key);
 }
 
 /* ── using ── */
@@ -321,6 +281,89 @@ enum err
 hsmkey_mac(struct p11 *p, const char *purpose, uint32_t generation, const uint8_t *data, size_t bytes, uint8_t out[32])
 {
 	return use(p, &(struct ask){.data = data, .bytes = bytes, .out = out}, purpose, generation, KIND_MAC, mac, 32);
+}
+
+/* ── is it whole? ── */
+
+/* Asked of the key itself: whether it encrypts. One that wraps is known by its attributes only. */
+static CK_RV
+try_kek(struct p11 *p, void *arg)
+{
+	struct ask *a = arg;
+	CK_BYTE iv[12] = {0}, sample[16] = {0}, sealed[32];
+	CK_ULONG n = sizeof sealed;
+	CK_GCM_PARAMS params = probe_gcm(iv, NULL, 0);
+	CK_MECHANISM gcm = {CKM_AES_GCM, &params, sizeof params};
+	CK_OBJECT_HANDLE key;
+	enum p11_wrap how;
+	CK_RV rv = hsmkey_kek(p, a->generation, &key, &how);
+	if (rv != CKR_OK || how != P11_WRAP_GCM)
+		return rv;
+	/* random, like those of the blobs; what it encrypts is thrown away */
+	randombytes_buf(iv, sizeof iv);
+	rv = p->f->C_EncryptInit(p->session, &gcm, key);
+	return rv == CKR_OK ? p->f->C_Encrypt(p->session, sample, sizeof sample, sealed, &n) : rv;
+}
+
+static CK_RV
+prove(struct p11 *p, struct ask *a)
+{
+	static const p11_fn ways[] = {[KIND_KEK] = try_kek, [KIND_PAIR] = read_public, [KIND_MAC] = mac};
+	static const uint8_t sample[] = "is it whole?";
+	uint8_t out[64];
+	struct ask trial = *a;
+	trial.out = out;
+	trial.data = sample;
+	trial.bytes = sizeof sample;
+	CK_RV rv = ways[a->purpose->kind](p, &trial);
+	mem_wipe(out, sizeof out);
+	return rv;
+}
+
+/* The device's or the session's fault, and not the key's. */
+static bool
+is_fault(struct p11 *p, CK_RV rv)
+{
+	CK_BYTE drawn[16];
+	enum err e = ckr_err(rv);
+	if (ckr_vague(rv))
+		return p->f->C_GenerateRandom(p->session, drawn, sizeof drawn) != CKR_OK;
+	return e == ERR_HSM_AWAY || e == ERR_MEMORY || e == ERR_HSM_MECHANISM;
+}
+
+/*
+ * All that bears the label. Only while a key is being made, and only what was found not to work: half of a key, or of a
+ * pair, that a kill left behind before anything was done with it; or something that somebody put there.
+ */
+static CK_RV
+clear(struct p11 *p, const char *label)
+{
+	CK_ATTRIBUTE wanted[] = {{CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}};
+	CK_OBJECT_HANDLE found[16];
+	CK_ULONG n = 0;
+	p11_forget(p);
+	CK_RV rv = p->f->C_FindObjectsInit(p->session, wanted, 1);
+	if (rv != CKR_OK)
+		return rv;
+	rv = p->f->C_FindObjects(p->session, found, sizeof found / sizeof *found, &n);
+	(void)p->f->C_FindObjectsFinal(p->session);
+	for (CK_ULONG i = 0; i < n && rv == CKR_OK; i++)
+		rv = p->f->C_DestroyObject(p->session, found[i]);
+	return rv;
+}
+
+static CK_RV
+make_key(struct p11 *p, void *arg)
+{
+	struct ask *a = arg;
+	CK_RV rv = prove(p, a);
+	a->existed = rv == CKR_OK;
+	if (rv == CKR_OK || is_fault(p, rv))
+		return rv;
+	rv = clear(p, a->label);
+	if (rv == CKR_OK)
+		rv = a->purpose->kind == KIND_PAIR ? make_pair(p, a) : make_secret(p, a);
+	return rv == CKR_OK ? prove(p, a) : rv;
 }
 
 /* ── making and reading ── */

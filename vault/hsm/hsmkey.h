@@ -14,6 +14,7 @@
 
 /*
  * hsmkey_make(p, purpose, generation, public_out, existed_out)
+ *   A key of that name that works stays (*existed_out); what is left of one that was cut short is cleared away first.
  *   purpose   "kek" · "ask" · "xsk" · "ahk"; anything else is ERR_NOT_FOUND
  *   public_out   32 bytes for ask and xsk, zeroed for the others
  *   Returns   ERR_OK · ERR_NOT_FOUND · ERR_HSM_MECHANISM · ERR_HSM_KEY (there is one with wrong attributes) ·

@@ -309,13 +309,14 @@ p11_init_token(struct p11 *p, const char *label, const uint8_t *pin, size_t pin_
 	enum err e = start(p);
 	if (e != ERR_OK)
 		return e;
-	CK_RV rv = find_slot(p, is_ours, label, &slot, &info);
-	*existed_out = rv == CKR_OK;
-	if (rv != CKR_OUR_NO_TOKEN)
-		return noted(p, rv);
-	rv = find_slot(p, is_free, label, &slot, &info);
+	CK_RV seen = find_slot(p, is_ours, label, &slot, &info);
+	*existed_out = seen == CKR_OK;
+	if (seen == CKR_OK)
+		return ERR_OK;
+	/* a slot that can't be read may be a token whose making was cut short: it is no reason not to make one elsewhere */
+	CK_RV rv = find_slot(p, is_free, label, &slot, &info);
 	if (rv != CKR_OK)
-		return noted(p, rv);
+		return noted(p, rv == CKR_OUR_NO_TOKEN ? seen : rv);
 	e = take_token(p, &info);
 	if (e != ERR_OK)
 		return e;

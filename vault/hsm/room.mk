@@ -34,6 +34,13 @@ tests_unit_hsm_broker_test_LDADD = vault/hsm/libhsm.a $(LIB_KEYS) $(P11KIT_LIBS)
 tests_unit_hsm_fault_test_SOURCES = tests/unit/hsm/fault_test.c tests/unit/hsm/token.h tests/unit/hsm/token.c
 tests_unit_hsm_fault_test_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_hsm_fault_test_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(P11KIT_LIBS) $(LIB_TEST)
+# killed at its writes, then run again
+check_PROGRAMS += tests/crash/token_child
+tests_crash_token_child_SOURCES = tests/crash/token_child.c
+tests_crash_token_child_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
+tests_crash_token_child_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(P11KIT_LIBS)
+dist_check_SCRIPTS += tests/crash/token_test.sh
+TESTS += tests/crash/token_test.sh
 endif
 
 # verbs a second: make tests/bench/hsm_bench && tests/bench/hsm_bench
