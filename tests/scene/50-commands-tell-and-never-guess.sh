@@ -1,0 +1,150 @@
+#!/bin/bash
+# The commands: one meaning per exit code, two lines on failure, one JSON document, no guessing, no escape bytes.
+. "$(dirname "$0")/lib.sh"
+top=$(cd "$(dirname "$0")/../.." && pwd)
+none=$work/none
+
+run() { # run command…: sets out, err, code, took_ms
+	local t0
+	t0=$(date +%s%N)
+	out=$("$@" 2>"$work/err")
+	code=$?
+	took_ms=$((($(date +%s%N) - t0) / 1000000))
+	err=$(cat "$work/err")
+}
+two_lines() { # the last failure had the two lines, nothing on stdout
+	is "$out" "" && has "$err" "sallyport: " && has "$err" "next: "
+}
+one_document() { printf '%s' "$1" | jq -es 'length == 1' >/dev/null || { echo "     saw: $1"; return 1; }; }
+below() { [ "$1" -lt "$2" ] || { echo "     saw: $1, not below $2"; return 1; }; }
+
+commands=$(sallyport help | sed -n 's/^  \([a-z][a-z ]*[a-z]\)  *[A-Z].*/\1/p')
+check "help lists the commands" has "$commands" "client add"
+while read -r c; do
+	run sallyport $c --help
+	check "$c --help exits 0" is "$code" 0
+	check "… and begins with an example" is "$(printf '%s' "$out" | head -1 | cut -c1-14)" '  $ sallyport '
+	run sallyport $c --nonsense
+	check "$c refuses an unknown flag with 2" is "$code" 2
+	check "… in two lines" two_lines
+	run sallyport $c --jsom
+	check "$c answers a mistyped flag with the right one" has "$err" "--json"
+	run sallyport --json $c --nonsense
+	check "$c --json fails with one document" one_document "$out"
+done <<<"$commands"
+run sallyport stat
+check "an abbreviation is refused" is "$code" 2
+run sallyport statsu
+check "a mistyped command is answered with the right one" has "$err" "sallyport status"
+run sallyport payment show 4242424242424242
+check "a card number as an argument is refused with 2" is "$code" 2
+check "… and not repeated" lacks "$err$out" 4242424242424242
+run sallyport --dir "$none" init --software-hsm --no-input
+check "init without --yes names the flag" is "$code $(grep -c -- --yes "$work/err")" "2 1"
+
+for c in "key list" "client list" "payment list" "ledger rebuild" "audit export --output $work/x"; do
+	run sallyport --dir "$none" $c
+	check "$c without an appliance exits 6" is "$code" 6
+	check "… in two lines" two_lines
+done
+run sallyport --dir "$none" status
+check "status without an appliance exits 6" is "$code" 6
+check "… within 300 ms" below "$took_ms" 300
+
+appliance a
+run sallyport --dir "$dir" init --software-hsm --yes
+check "init over an appliance exits 1" is "$code" 1
+check "… in two lines" two_lines
+before=$(cd "$dir" && find . -type f ! -path './run/*' -exec sha256sum {} + | sort)
+run sallyport --dir "$dir" init --software-hsm --yes
+check "… and changes nothing" is "$(cd "$dir" && find . -type f ! -path './run/*' -exec sha256sum {} + | sort)" "$before"
+run sallyport --dir "$dir" status
+check "status of a stopped one exits 5" is "$code" 5
+for c in "key list" "client list" "payment list"; do
+	run sallyport --dir "$dir" --json $c
+	check "$c of a stopped one exits 5" is "$code" 5
+	check "… with one document and its code" is "$(printf '%s' "$out" | jq -r .code)" not_running
+done
+
+start
+run sallyport --dir "$dir" status
+check "status while serving exits 0" is "$code" 0
+check "… its first line is the state" is "$(printf '%s' "$out" | head -1)" "serving — all well"
+check "… within 300 ms" below "$took_ms" 300
+for c in status "key list" "client list" "payment list" "config check" "config show" "ledger rebuild" "help exit-codes"; do
+	run sallyport --dir "$dir" --json $c
+	check "$c --json exits 0" is "$code" 0
+	check "… with one document" one_document "$out"
+	run sallyport --dir "$dir" $c
+	check "$c has no escape byte in a pipe" lacks "$out" $'\033'
+done
+run sallyport --dir "$dir" payment show pay_00000000000000000000000000
+check "a payment that is not there exits 1" is "$code" 1
+check "… in two lines" two_lines
+run sallyport --dir "$dir" client add shop --scopes tokens:create,payments:wirte
+check "an unknown scope exits 2" is "$code" 2
+run sallyport --dir "$dir" client add shop --scopes tokens:create,tokens:use,payments:write
+check "a client is added with an officer's signature" is "$code" 0
+client=shop
+tokenize
+check "… and may do what its scopes say" is "$status" 201
+api GET /v1/payments
+check "… and no more" is "$status $(member code)" "403 insufficient_scope"
+client=demo
+run sallyport --dir "$dir" client add shop
+check "the same name again exits 1" is "$code" 1
+mkdir "$work/kept" && mv "$dir"/officers/* "$work/kept/"
+run sallyport --dir "$dir" client add other
+check "without an officer's key it exits 7" is "$code" 7
+sed 's/^seed=.*/seed=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=/' "$work/kept/1-a.ito.key" >"$work/forged.key"
+run sallyport --dir "$dir" client add other --officer "$work/forged.key"
+check "with a forged one too" is "$code" 7
+mv "$work"/kept/* "$dir"/officers/
+
+echo 'gate.procesess = 2' >>"$dir/sallyport.conf.d/bad.conf"
+echo 'gate.connections = many' >>"$dir/sallyport.conf.d/bad.conf"
+run sallyport --dir "$dir" config check
+check "config check finds a problem: 9" is "$code" 9
+check "… with file and line" has "$err" "bad.conf:1"
+check "… and the right name" has "$err" "gate.processes"
+check "… all of them at once" has "$err" "bad.conf:2"
+rm "$dir/sallyport.conf.d/bad.conf"
+kill -STOP "$(pid_of desk)"
+run sallyport --dir "$dir" status
+check "with the desk hanging status still answers within 300 ms" below "$took_ms" 300
+check "… with 5" is "$code" 5
+pkill -CONT -f "$dir" 2>/dev/null; kill -CONT $(pgrep -P "$daemon") 2>/dev/null
+wait_until 50 sallyport --dir "$dir" status
+
+# each next step that names a command names one that exists
+python3 - "$top/policy/error.def" <<P >"$work/next" 2>&1
+import re, sys
+commands = """$commands""".split("\n")
+for line in open(sys.argv[1]):
+    m = re.match(r'ERR\((\w+),.*"([^"]*)"\)', line)
+    if not m:
+        continue
+    if not m.group(2).strip():
+        print(m.group(1), "has no next step")
+    for named in re.findall(r"sallyport ((?:[a-z]+ ?)+)", m.group(2)):
+        words = named.split()
+        if not any(words[: len(c.split())] == c.split() or c.split()[0] == words[0] for c in commands):
+            print(m.group(1), "names", named)
+P
+check "each error's next step exists" is "$(cat "$work/next")" ""
+stop
+
+# init killed at any moment goes on where it stopped
+for n in 1 2 3 4 5 6 7 8; do
+	dir=$work/killed$n
+	sallyport --dir "$dir" init --software-hsm --yes --listen 127.0.0.1:1 >/dev/null 2>&1 &
+	pid=$!
+	sleep "0.0$n"
+	kill -9 $pid 2>/dev/null
+	wait $pid 2>/dev/null
+	wait_until 30 bash -c "! pgrep -f -- '--dir $dir' >/dev/null"
+	run sallyport --dir "$dir" init --software-hsm --yes --listen 127.0.0.1:1
+	check "init killed after 0.0$n s goes on (or was done)" bash -c "[ $code = 0 ] || grep -q already $work/err"
+	check "… to a whole appliance" test -e "$dir/ca.crt"
+done
+end
