@@ -1,6 +1,6 @@
 #!/bin/bash
-# Every row of policy/test_values.def by its number, one of each outcome by its amount, over the real API, and the issuer's
-# books afterwards.
+# Every row of policy/test_values.def by its number, one of each outcome by its amount and by its fixed token, over the real
+# API, and the issuer's books afterwards.
 . "$(dirname "$0")/lib.sh"
 top=$(cd "$(dirname "$0")/../.." && pwd)
 appliance a
@@ -68,6 +68,9 @@ plain=$token
 while IFS='|' read -r outcome number _ amount decline network advice; do
 	row_by "$outcome $amount" "$outcome" "$plain" "$amount" "$decline" "$network" "$advice"
 done < <(rows | awk -F'|' '!seen[$1]++')
+while IFS='|' read -r outcome number token amount decline network advice; do
+	row_by "$outcome $token" "$outcome" "$token" 1234 "$decline" "$network" "$advice"
+done < <(rows | awk -F'|' '$1 == "DECLINE" || !seen[$1]++')
 
 for try in "${tries[@]}"; do
 	IFS='|' read -r title outcome payment <<<"$try"
