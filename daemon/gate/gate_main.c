@@ -18,6 +18,7 @@
 #include "daemon/gate/conn.h"
 #include "daemon/gate/render.h"
 #include "daemon/gate/shape.h"
+#include "daemon/tls/tls_pool.h"
 #include "daemon/wire/proc.h"
 #include "policy/schema/wire.pb.h"
 
@@ -97,17 +98,21 @@ load_tls(void)
 static enum err
 before_jail(void)
 {
+	enum err e;
+
 	shape_open();
 	render_livemode(strcmp(conf_text(proc_conf(), CONF_MODE), "live") == 0);
-	return load_tls();
+	return (e = tls_pool_open(proc_base())) ? e : load_tls();
 }
 
 static enum err
 after_jail(void)
 {
 	int fd = proc_gift(sp_gift_GIFT_LISTEN, NULL);
-	enum err e = fd < 0 ? ERR_FILE_MISSING : conn_listen(fd);
+	enum err e = fd < 0 ? ERR_FILE_MISSING : tls_pool_start();
 
+	if (!e)
+		e = conn_listen(fd);
 	if (!e)
 		proc_state(PAGE_SERVING, ERR_OK);
 	return e;

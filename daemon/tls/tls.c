@@ -16,6 +16,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "daemon/tls/tls_pool.h"
 
 #define HANDSHAKE_BYTES_MAX 65536u
 #define RAW_BYTES           4096u
@@ -38,6 +39,9 @@ struct tls {
 	size_t counted_bytes; /* of the handshake, later of what is discarded */
 	int fd;
 	enum tls_phase phase;
+	struct tls_errand step; /* a handshake step in the pool */
+	int step_result;
+	bool lent, abandoned;        /* lent: the pool's thread works on it; abandoned: free it when it comes back */
 	bool queued, ended, blocked; /* blocked: the last write found the socket full */
 	uint32_t flags;              /* what verification found wrong */
 	enum err why;                /* of an end that is told from the loop */
@@ -49,7 +53,8 @@ struct tls {
 	uint8_t raw[RAW_BYTES];
 };
 
-/* One step of one handshake per turn of the loop: a step costs milliseconds, a request microseconds. */
+/* Without a pool: one step of one handshake per turn of the loop, as a step costs milliseconds, a request microseconds.
+ */
 static struct {
 	struct tls *first, *last;
 	struct event *turn;
@@ -291,13 +296,21 @@ remember_peer(struct tls *t)
 
 static void read_plain(struct tls *t);
 
+/* The part that costs milliseconds; touches nothing but t and its socket, so it may run in the pool's thread. */
 static void
-step_handshake(struct tls *t)
+do_step(void *arg)
 {
-	int r;
+	struct tls *t = arg;
 
 	t->drained_socket = false;
-	r = mbedtls_ssl_handshake(&t->ssl);
+	t->step_result = mbedtls_ssl_handshake(&t->ssl);
+}
+
+static void
+end_step(struct tls *t)
+{
+	int r = t->step_result;
+
 	if (r == MBEDTLS_ERR_SSL_WANT_READ || r == MBEDTLS_ERR_SSL_WANT_WRITE) {
 		want(t->readable, r == MBEDTLS_ERR_SSL_WANT_READ);
 		want(t->writable, r == MBEDTLS_ERR_SSL_WANT_WRITE);
@@ -320,6 +333,18 @@ step_handshake(struct tls *t)
 }
 
 static void
+on_step_back(void *arg)
+{
+	struct tls *t = arg;
+
+	t->lent = false;
+	if (t->abandoned)
+		tls_free(t);
+	else
+		end_step(t);
+}
+
+static void
 on_step(evutil_socket_t fd, short what, void *arg)
 {
 	struct tls *t = steps.first;
@@ -332,7 +357,8 @@ on_step(evutil_socket_t fd, short what, void *arg)
 	/* A timer and not event_active: the loop looks at the other descriptors before the next step. */
 	if (steps.first)
 		event_add(steps.turn, &now);
-	step_handshake(t);
+	do_step(t);
+	end_step(t);
 }
 
 static void
@@ -342,8 +368,14 @@ queue_step(struct tls *t)
 
 	want(t->readable, false);
 	want(t->writable, false);
-	if (t->queued)
+	if (t->queued || t->lent)
 		return;
+	if (tls_pool_runs()) {
+		t->lent = true;
+		t->step = (struct tls_errand){.work = do_step, .back = on_step_back, .arg = t};
+		tls_pool_lend(&t->step);
+		return;
+	}
 	t->queued = true;
 	if (steps.last)
 		steps.last->next_step = t;
@@ -535,6 +567,11 @@ tls_free(struct tls *t)
 {
 	if (!t)
 		return;
+	if (t->lent) {
+		/* Not ours to free until the thread gives it back; it is told nothing any more. */
+		t->abandoned = true;
+		return;
+	}
 	if (t->queued)
 		dequeue(t);
 	if (t->phase == OPEN && !t->blocked)

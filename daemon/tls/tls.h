@@ -1,9 +1,10 @@
 /*
  * tls — one TLS connection of a server: mbedTLS on the descriptor, libevent's loop, plain bytes in and out.
  * Invariants: `opened` runs at most once and only after a client certificate was verified, whose SHA-256 is then known;
- *   a handshake has a byte cap and an absolute deadline; handshakes (milliseconds each) run one step per turn of the
- *   loop, so that open connections are served between; nothing blocks; plain bytes are wiped as they are eaten.
- * Source: RFC 8446; measured: without TCP_NODELAY new connections stall for 40 ms.
+ *   a handshake has a byte cap and an absolute deadline; handshakes (milliseconds each) run in
+ *   tls_pool's thread, or one step per turn of the loop, so that open connections are served meanwhile; nothing blocks;
+ * plain bytes are wiped as they are eaten. Source: RFC 8446; measured: without TCP_NODELAY new connections stall for 40
+ * ms.
  */
 #ifndef DAEMON_TLS_TLS_H
 #define DAEMON_TLS_TLS_H
@@ -42,7 +43,8 @@ struct tls_hooks {
  */
 enum err tls_new(struct tls_server *server, struct event_base *base, int fd, const struct tls_hooks *hooks, void *arg,
 				 struct tls **out) MUST;
-/* Sends close_notify if that does not block, closes the descriptor, wipes all. NULL is fine. */
+/* Sends close_notify if that does not block, closes the descriptor, wipes all (in the pool: when it comes back). NULL
+ * is fine. */
 void tls_free(struct tls *t);
 
 bool tls_is_open(const struct tls *t);

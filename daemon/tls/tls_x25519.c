@@ -25,7 +25,7 @@ psa_status_t __wrap_mbedtls_psa_key_agreement_ecdh(const psa_key_attributes_t *a
 												   size_t key_bytes, psa_algorithm_t alg, const uint8_t *peer,
 												   size_t peer_bytes, uint8_t *out, size_t out_bytes, size_t *n_out);
 
-static uint64_t count;
+static _Atomic uint64_t count;
 
 uint64_t
 tls_x25519_count(void)

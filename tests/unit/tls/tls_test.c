@@ -23,6 +23,7 @@
 
 #include "daemon/base/mem.h"
 #include "daemon/tls/tls.h"
+#include "daemon/tls/tls_pool.h"
 #include "daemon/tls/tls_x25519.h"
 
 #define PEM_BYTES 4096
@@ -213,6 +214,9 @@ peer_free(struct peer_side *p)
 static void
 turn(void)
 {
+	/* with the pool, steps end when its thread has done them */
+	if (tls_pool_runs())
+		usleep(100);
 	event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
@@ -220,13 +224,20 @@ turn(void)
 static void
 shake(struct end *e, struct peer_side *p)
 {
-	for (int i = 0; i < 1000 && !e->ended && !(e->opened && p->open); i++) {
+	for (int i = 0; i < 5000 && !e->ended && !(e->opened && p->open); i++) {
 		if (!p->open) {
 			p->r = mbedtls_ssl_handshake(&p->ssl);
 			p->open = p->r == 0;
 		}
 		turn();
 	}
+}
+
+static void
+settle(struct end *e)
+{
+	for (int i = 0; i < 1000 && !e->ended; i++)
+		turn();
 }
 
 static void
@@ -306,8 +317,7 @@ nonsense_and_endless_handshakes_end(void **state)
 	(void)state;
 	connect_both(&e, &p, 0);
 	assert_int_equal(send(p.fd, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
-	for (int i = 0; i < 10; i++)
-		turn();
+	settle(&e);
 	assert_true(e.ended && !e.opened);
 	assert_int_equal(e.why, ERR_PROTOCOL);
 	over(&e, &p);
@@ -323,8 +333,7 @@ nonsense_and_endless_handshakes_end(void **state)
 	connect_both(&e, &p, 0);
 	close(p.fd);
 	p.fd = -1;
-	for (int i = 0; i < 10; i++)
-		turn();
+	settle(&e);
 	assert_true(e.ended);
 	assert_int_equal(e.why, ERR_PEER_AWAY);
 	over(&e, &p);
@@ -478,6 +487,44 @@ open_connections_are_served_between_handshakes(void **state)
 	over(&e, &p);
 }
 
+/* Clients that go away, and owners that lose patience, while the thread has their handshake. */
+static void
+a_connection_may_end_while_it_is_lent(void **state)
+{
+	enum { CROWD = 16 };
+	struct end crowd[CROWD], e;
+	struct peer_side others[CROWD], p;
+
+	(void)state;
+	for (int i = 0; i < CROWD; i++) {
+		connect_both(&crowd[i], &others[i], 0);
+		use_identity(&others[i], &client, MBEDTLS_SSL_VERSION_TLS1_3);
+		assert_int_equal(mbedtls_ssl_handshake(&others[i].ssl), MBEDTLS_ERR_SSL_WANT_READ);
+	}
+	event_base_loop(base, EVLOOP_NONBLOCK); /* all are lent, none is back */
+	for (int i = 0; i < CROWD; i++) {
+		if (i % 2) {
+			close(others[i].fd);
+			others[i].fd = -1;
+		}
+		over(&crowd[i], &others[i]);
+	}
+	connect_both(&e, &p, 0);
+	use_identity(&p, &client, MBEDTLS_SSL_VERSION_TLS1_3);
+	shake(&e, &p);
+	assert_true(e.opened);
+	for (int i = 0; i < CROWD; i++)
+		assert_false(crowd[i].opened || crowd[i].ended);
+	over(&e, &p);
+}
+
+static int
+start_pool(void **state)
+{
+	(void)state;
+	return tls_pool_open(base) || tls_pool_start();
+}
+
 static enum err
 server_of(const char *certificate, const char *key, const char *client_ca, struct tls_server **out)
 {
@@ -628,6 +675,12 @@ main(void)
 		cmocka_unit_test(open_connections_are_served_between_handshakes),
 		cmocka_unit_test(material_that_does_not_fit_is_refused),
 		cmocka_unit_test(x25519_is_that_of_the_standard),
+		/* once more, with the thread */
+		cmocka_unit_test_setup(a_client_with_a_good_certificate_gets_in, start_pool),
+		cmocka_unit_test(all_others_stay_outside_and_the_reason_is_known),
+		cmocka_unit_test(nonsense_and_endless_handshakes_end),
+		cmocka_unit_test(a_connection_may_end_while_it_is_lent),
+		cmocka_unit_test(the_last_answer_arrives_before_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
