@@ -35,11 +35,14 @@
 
 #define TICK_MS             50
 #define OPEN_DEADLINE_MS    5000
-#define OPEN_EVERY_MS       200 /* while the vault is sealed or starting */
+#define OPEN_SOON_MS        10 /* the vault is starting beside us: these are its first milliseconds */
+#define OPEN_SOON_TRIES     200
+#define OPEN_EVERY_MS       200 /* later: it is sealed */
 #define STOP_GRACE_LEAST_MS 100
 
-static struct event *ticker;
-static int64_t next_second_ms, next_ask_ms, stop_by_ms;
+static struct event *ticker, *asker;
+static int64_t next_second_ms, stop_by_ms;
+static unsigned asked;
 static bool asking, rolled_back;
 
 /* ── opening ── */
@@ -134,6 +137,14 @@ begin_service(void)
 }
 
 static void
+ask_again(void)
+{
+	unsigned ms = asked < OPEN_SOON_TRIES ? OPEN_SOON_MS : OPEN_EVERY_MS;
+	if (event_add(asker, &(struct timeval){.tv_usec = ms * 1000}) != 0)
+		proc_die(ERR_MEMORY, "a timer can't be set");
+}
+
+static void
 opened(void *arg, enum err e, const void *rep)
 {
 	const sp_open_store_rep *r = rep;
@@ -144,6 +155,7 @@ opened(void *arg, enum err e, const void *rep)
 	if (e || !r) {
 		e = e ? e : ERR_INTERNAL;
 		proc_state(e == ERR_VAULT_SEALED ? PAGE_SEALED : PAGE_STARTING, e == ERR_PEER_AWAY ? ERR_VAULT_AWAY : e);
+		ask_again();
 		return;
 	}
 	if ((e = take_identity(r)) || (e = open_store(r)))
@@ -161,11 +173,20 @@ static void
 ask_keys(void)
 {
 	static const sp_open_store_req req;
-	next_ask_ms = clock_mono_ms() + OPEN_EVERY_MS;
-	if (asking || rolled_back || ledger.store ||
-		ask_open_store(ledger_vault(), &req, OPEN_DEADLINE_MS, opened, NULL) != ERR_OK)
+	if (asking || rolled_back || ledger.store)
 		return;
-	asking = true;
+	asked++;
+	if (ask_open_store(ledger_vault(), &req, OPEN_DEADLINE_MS, opened, NULL) == ERR_OK)
+		asking = true;
+	else
+		ask_again();
+}
+
+static void
+ask_due(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	ask_keys();
 }
 
 /* ── time ── */
@@ -207,8 +228,6 @@ tick(evutil_socket_t fd, short what, void *arg)
 		attempt_tick();
 		inquire_tick();
 		publish_tick(false);
-	} else if (now_ms >= next_ask_ms) {
-		ask_keys();
 	}
 	if (ledger.store && now_ms >= next_second_ms) {
 		next_second_ms = now_ms + 1000;
@@ -240,7 +259,8 @@ after_jail(void)
 		return e;
 	proc_state(PAGE_STARTING, ERR_NOT_READY);
 	ticker = event_new(proc_base(), -1, EV_PERSIST, tick, NULL);
-	if (!ticker || event_add(ticker, &often) != 0)
+	asker = evtimer_new(proc_base(), ask_due, NULL);
+	if (!ticker || !asker || event_add(ticker, &often) != 0)
 		return ERR_MEMORY;
 	ask_keys();
 	return ERR_OK;
