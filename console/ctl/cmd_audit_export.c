@@ -9,6 +9,7 @@
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -131,12 +132,24 @@ flush_waiting(int fd, struct buf *waiting)
 	return e;
 }
 
+/* Not every file system has files that never had a name (a stick of an auditor's, say): there it loses its name at
+ * once. */
 static enum err
 spool_open(struct spool *s, const char *directory)
 {
+	char name[PATH_BYTES + 32];
+
 	buf_init(&s->waiting, SPOOL_BYTES);
 	s->fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	return s->fd >= 0 ? ERR_OK : err_of_errno(errno);
+	if (s->fd >= 0)
+		return ERR_OK;
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return err_of_errno(errno);
+	snprintf(name, sizeof(name), "%s/.sallyport-export.XXXXXX", directory);
+	s->fd = mkostemp(name, O_CLOEXEC);
+	if (s->fd < 0)
+		return err_of_errno(errno);
+	return unlink(name) == 0 ? ERR_OK : err_of_errno(errno);
 }
 
 static enum err

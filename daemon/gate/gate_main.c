@@ -1,7 +1,8 @@
 /*
  * gate — mutual TLS, HTTP, JSON: the one process that clients talk to.
  * What it alone holds: the TLS key. It holds no database, no other key, and no way to ask for a stored card.
- * Answers: clients_changed. Asks: tokenize (vault); client_of and every command and read of the API (ledger).
+ * Answers: clients_changed. Asks: tokenize (vault); client_of and every command and read of the API (ledger). Tells the
+ * ledger whom it refused (ledger_note).
  * Jail: policy/jail_common.def + jail_gate.def; no file, no new socket but those that accept gives.
  * Gifts: one listening socket, TLS_CERT, TLS_KEY, TLS_CA; the monitor gives the latter three anew before a reload.
  * Signals: none of its own; stop and reload come from the monitor. Exit: 0 stopped, 1 failed.
@@ -16,6 +17,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/gate/client_cache.h"
 #include "daemon/gate/conn.h"
+#include "daemon/gate/denied.h"
 #include "daemon/gate/render.h"
 #include "daemon/gate/shape.h"
 #include "daemon/tls/tls_pool.h"
@@ -151,6 +153,7 @@ on_stop(uint32_t grace_ms)
 	struct timeval grace = {grace_ms / 1000, grace_ms % 1000 * 1000};
 
 	(void)event_base_once(proc_base(), -1, EV_TIMEOUT, on_grace_over, NULL, &grace);
+	denied_tell();
 	conn_stop(exit_now);
 }
 

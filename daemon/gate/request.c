@@ -1,3 +1,4 @@
+#include "daemon/gate/denied.h"
 #include "daemon/gate/request.h"
 
 #include <sodium.h>
@@ -263,6 +264,7 @@ request_fail_with(struct request *r, enum err e, const sp_payment_view *payment)
 		(void)snprintf(seconds, sizeof(seconds), "%u", retry_after_s);
 		request_header(r, "Retry-After", seconds);
 	}
+	denied_count(e, &r->caller);
 	if (err_severity(e) == SEVERITY_PANIC)
 		log_warn("internal error", LOG_S("request", r->caller.request_id), LOG_E("code", e));
 	problem_write(request_writer(), &p);

@@ -49,9 +49,9 @@ act(void *arg)
 						   .ip = n->req.ip,
 						   .event = (enum audit_event)n->req.event,
 						   .object_id = n->req.object[0] ? n->req.object : process,
-						   .outcome = n->from == PROCESS_GATE ? LEAF_DENY
-									  : code                  ? LEAF_ERROR
-															  : LEAF_OK,
+						   .outcome = n->from == PROCESS_GATE                        ? LEAF_DENY
+									  : code || n->req.event == EVENT_L_PROCESS_DIED ? LEAF_ERROR
+																					 : LEAF_OK,
 						   .code = code,
 						   .count = (int64_t)n->req.number};
 	return store_leaf(ledger.store, &l, NULL);
