@@ -293,6 +293,9 @@ set_up(struct db *d, const uint8_t key[32], const struct db_options *o)
 		e = check_version(d);
 	if (e == ERR_OK)
 		e = set_limits(d);
+	/* Before the first read, or the index of an existing WAL would be a file that is mapped and shared. */
+	if (e == ERR_OK)
+		e = told(d, ask_text(d->s, "PRAGMA locking_mode = EXCLUSIVE", text, sizeof text), "locking_mode");
 	/* The first read: says "not a database" when the key is not the file's. */
 	if (e == ERR_OK)
 		e = told(d, ask_text(d->s, "SELECT count(*) FROM sqlite_schema", text, sizeof text), "open");

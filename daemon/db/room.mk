@@ -4,13 +4,15 @@ daemon_db_libdb_a_SOURCES = daemon/db/db.h daemon/db/db.c daemon/db/tiles.h daem
 	daemon/db/logbook.h daemon/db/logbook.c
 
 if CMOCKA
-db_tests = tests/unit/db/db_test tests/unit/db/logbook_test
+db_tests = tests/unit/db/db_test tests/unit/db/logbook_test tests/unit/db/power_test
 check_PROGRAMS += $(db_tests)
 TESTS += $(db_tests)
 tests_unit_db_db_test_SOURCES = tests/unit/db/db_test.c
 tests_unit_db_db_test_LDADD = $(LIB_DB) $(LIB_TEST)
 tests_unit_db_logbook_test_SOURCES = tests/unit/db/logbook_test.c
 tests_unit_db_logbook_test_LDADD = $(LIB_DB) $(LIB_TEST)
+tests_unit_db_power_test_SOURCES = tests/unit/db/power_test.c tests/unit/db/powerdisk.h tests/unit/db/powerdisk.c
+tests_unit_db_power_test_LDADD = $(LIB_DB) $(LIB_TEST)
 endif
 
 EXTRA_PROGRAMS += tests/bench/logbook_bench

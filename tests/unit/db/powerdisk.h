@@ -1,0 +1,28 @@
+/*
+ * powerdisk — a disk in memory whose power can be cut at any operation: what was written and not yet synced is then
+ * kept, lost, torn at a sector's border or reordered, as the seed says. Registers itself as SQLite's only disk.
+ * Invariants: what xSync returned for survives; sectors that were not being written are never damaged (SQLite is told
+ * so, as on a real disk: SQLITE_IOCAP_POWERSAFE_OVERWRITE).
+ */
+#ifndef TESTS_UNIT_DB_POWERDISK_H
+#define TESTS_UNIT_DB_POWERDISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Call after db_warm. */
+void powerdisk_install(void);
+/* Every file gone. */
+void powerdisk_format(void);
+/* The power goes at the n-th write, truncation, sync or deletion from now on; 0: never. All later operations fail. */
+void powerdisk_cut_at(uint64_t n);
+bool powerdisk_is_off(void);
+/* After the handles were closed: what a disk would hold now. Then the power is on again. */
+void powerdisk_recover(uint32_t *seed);
+/* How many operations so far, and how many unsynced writes the last cut lost or tore. */
+uint64_t powerdisk_operations(void);
+uint64_t powerdisk_lost(void);
+/* The planted fault: syncs say yes and do nothing. */
+void powerdisk_lie(bool lies);
+
+#endif
