@@ -1,30 +1,27 @@
-// A client of the API with nothing but node: mutual TLS, keep-alive, parallel requests, retries by idempotency key.
+// A client of the API with npm's undici: mutual TLS, keep-alive, parallel requests, retries by idempotency key.
 'use strict';
-const https = require('node:https');
+const { Agent, request } = require('undici');
 const fs = require('node:fs');
 const assert = require('node:assert');
 const { randomUUID } = require('node:crypto');
 
 const [port, dir] = process.argv.slice(2);
-const agent = new https.Agent({
-	ca: fs.readFileSync(`${dir}/ca.crt`), cert: fs.readFileSync(`${dir}/clients/demo.crt`), key: fs.readFileSync(`${dir}/clients/demo.key`),
-	keepAlive: true, maxSockets: 8, minVersion: 'TLSv1.3',
+const agent = new Agent({
+	connections: 8, pipelining: 1,
+	connect: {
+		ca: fs.readFileSync(`${dir}/ca.crt`), cert: fs.readFileSync(`${dir}/clients/demo.crt`), key: fs.readFileSync(`${dir}/clients/demo.key`),
+		minVersion: 'TLSv1.3',
+	},
 });
 
-function call(method, path, body, headers = {}) {
-	return new Promise((resolve, reject) => {
-		const data = body === undefined ? undefined : JSON.stringify(body);
-		const request = https.request({
-			host: '127.0.0.1', port, method, path, agent, timeout: 30000,
-			headers: { ...(data && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(data) }), ...headers },
-		}, (response) => {
-			let text = '';
-			response.setEncoding('utf8').on('data', (more) => { text += more; });
-			response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body: text ? JSON.parse(text) : null }));
-		});
-		request.on('error', reject);
-		request.end(data);
+async function call(method, path, body, headers = {}) {
+	const answer = await request(`https://127.0.0.1:${port}${path}`, {
+		method, dispatcher: agent, headersTimeout: 30000,
+		body: body === undefined ? undefined : JSON.stringify(body),
+		headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
 	});
+	const text = await answer.body.text();
+	return { status: answer.statusCode, headers: answer.headers, body: text ? JSON.parse(text) : null };
 }
 const post = (path, body, key = randomUUID(), more = {}) => call('POST', path, body, { 'idempotency-key': key, ...more });
 const step = async (name, act) => { await act(); console.log(`ok  ${name}`); };
