@@ -230,8 +230,10 @@ do_open(struct p11 *p, void *arg)
 	CK_RV rv = hsmkey_kek(p, w->kek, &kek, &how);
 	if (rv != CKR_OK)
 		return rv;
-	if (w->blob[1] != how)
+	/* a KEK that wraps may have done so by either kind of wrap; one that encrypts never has */
+	if ((how == P11_WRAP_GCM) != (w->blob[1] == P11_WRAP_GCM))
 		return CKR_OUR_CORRUPT;
+	how = w->blob[1];
 	rv = ways[how].open(p, kek, w);
 	if (rv == CKR_OK)
 		return rv;
@@ -253,7 +255,7 @@ wrap_open(struct p11 *p, uint32_t kek, const uint8_t *ad, size_t ad_bytes, const
 	if (blob_bytes < HEAD_BYTES || blob_bytes > WRAP_BLOB_MAX || ad_bytes > WRAP_AD_MAX)
 		return ERR_HSM_CORRUPT;
 	put_head(head, blob[1], kek);
-	if (memcmp(head, blob, HEAD_BYTES) != 0)
+	if (memcmp(head, blob, HEAD_BYTES) != 0 || blob[1] < P11_WRAP_GCM || blob[1] > P11_WRAP_KW)
 		return ERR_HSM_CORRUPT;
 	memcpy(copy, blob, blob_bytes);
 	enum err e = p11_run(p, do_open, &w);

@@ -4,11 +4,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "daemon/base/secret.h"
 #include "tests/unit/hsm/broker.h"
@@ -222,6 +224,78 @@ a_killed_broker_is_replaced(void **state)
 	assert_int_equal(broker_stop(), 0);
 }
 
+/* ── what is left in its memory ── */
+
+/* How often the bytes stand in the broker's writable memory; -1 when it can't be read (not root). */
+static int
+count_in_memory(const void *bytes, size_t n)
+{
+	char path[64], line[512];
+	int seen = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/maps", (int)broker_pid());
+	FILE *maps = fopen(path, "r");
+	(void)snprintf(path, sizeof path, "/proc/%d/mem", (int)broker_pid());
+	int mem = open(path, O_RDONLY | O_CLOEXEC);
+	if (!maps || mem < 0)
+		seen = -1;
+	while (seen >= 0 && fgets(line, sizeof line, maps)) {
+		unsigned long from, to;
+		char rights[5];
+		if (sscanf(line, "%lx-%lx %4s", &from, &to, rights) != 3 || rights[1] != 'w')
+			continue;
+		uint8_t *copy = malloc(to - from);
+		assert_non_null(copy);
+		ssize_t got = pread(mem, copy, to - from, (off_t)from);
+		for (uint8_t *at = copy; got > 0; at++) {
+			at = memmem(at, (size_t)(copy + got - at), bytes, n);
+			if (!at)
+				break;
+			seen++;
+		}
+		free(copy);
+	}
+	if (maps)
+		fclose(maps);
+	if (mem >= 0)
+		close(mem);
+	return seen;
+}
+
+static void
+neither_pin_nor_key_is_left_in_its_memory(void **state)
+{
+	sp_hsm_wrap_new_req wrap = {.kek = 1, .bytes = 32};
+	sp_hsm_wrap_new_rep made;
+	sp_hsm_unwrap_req q = {.kek = 1};
+	sp_hsm_unwrap_rep a;
+	sp_hsm_mac_req mac = {.key = "ahk", .generation = 1, .data = {.size = 5}};
+	sp_hsm_mac_rep secret;
+	(void)state;
+	assert_true(broker_start(token_dir(), TOKEN_MODULE, false));
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	/* the check finds what is there: the token's label */
+	int control = count_in_memory(TOKEN_LABEL, strlen(TOKEN_LABEL));
+	if (control < 0) {
+		broker_stop();
+		skip();
+	}
+	assert_true(control > 0);
+	assert_int_equal(broker_ask(MSG_hsm_wrap_new, &wrap, &made, sizeof made, DEADLINE_MS), ERR_OK);
+	q.wrapped.size = made.wrapped.size;
+	memcpy(q.wrapped.bytes, made.wrapped.bytes, made.wrapped.size);
+	assert_int_equal(broker_ask(MSG_hsm_unwrap, &q, &a, sizeof a, DEADLINE_MS), ERR_OK);
+	assert_memory_equal(a.key.bytes, made.key.bytes, 32);
+	assert_int_equal(broker_ask(MSG_hsm_mac, &mac, &secret, sizeof secret, DEADLINE_MS), ERR_OK);
+	/* one more turn of its loop: answers are wiped when they are written */
+	sp_hsm_status_req status = sp_hsm_status_req_init_zero;
+	assert_int_equal(broker_ask(MSG_hsm_status, &status, NULL, 0, DEADLINE_MS), ERR_OK);
+	assert_int_equal(count_in_memory(TOKEN_PIN, strlen(TOKEN_PIN)), 0);
+	assert_int_equal(count_in_memory(made.key.bytes, 32), 0);
+	assert_int_equal(count_in_memory(made.key.bytes + 8, 16), 0);
+	assert_int_equal(count_in_memory(secret.mac.bytes, 32), 0);
+	assert_int_equal(broker_stop(), 0);
+}
+
 /* ── with the module that misbehaves on demand between the broker and its token ── */
 
 static void
@@ -236,11 +310,17 @@ tell_shim(const char *line)
 }
 
 static bool
-start_with_shim(void)
+start_with_shim_as(const char *line, bool init)
 {
 	char shim[4096];
-	tell_shim("");
-	return realpath("tests/attack/p11_shim.so", shim) && broker_start(token_dir(), shim, false);
+	tell_shim(line);
+	return realpath("tests/attack/p11_shim.so", shim) && broker_start(token_dir(), shim, init);
+}
+
+static bool
+start_with_shim(void)
+{
+	return start_with_shim_as("", false);
 }
 
 static enum err
@@ -310,6 +390,73 @@ a_wrong_signature_is_never_given_out(void **state)
 	assert_int_equal(broker_stop(), 0);
 }
 
+/* A HSM without AES-GCM: keys are wrapped by RFC 5649, and still open when the module has learnt GCM. */
+static void
+a_token_without_gcm_wraps_by_key_wrap(void **state)
+{
+	static struct boot b;
+	struct keyring *k, *again;
+	const struct secret *one, *two;
+	struct run r = {0};
+	(void)state;
+	token_remove();
+	token_make();
+	assert_true(start_with_shim_as("1 0 return 0x70 C_EncryptInit", true));
+	assert_int_equal(init_token(), ERR_OK);
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(boot_init(&b, "acme", "a", true), ERR_OK);
+	assert_int_equal(keyring_new(&b, &k), ERR_OK);
+	assert_int_equal(keyring_make_all(k, broker_hsm(), DEADLINE_MS, on_done, &r), ERR_OK);
+	broker_wait(&r.done);
+	assert_int_equal(r.e, ERR_OK);
+	assert_int_equal(boot_key_of(&b, KEY_DEK, 1)->wrapped[1], P11_WRAP_KWP);
+	assert_int_equal(broker_stop(), 0);
+	assert_true(broker_start(token_dir(), TOKEN_MODULE, false));
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(keyring_new(&b, &again), ERR_OK);
+	r.done = false;
+	assert_int_equal(keyring_unwrap_all(again, broker_hsm(), DEADLINE_MS, on_done, &r), ERR_OK);
+	broker_wait(&r.done);
+	assert_int_equal(r.e, ERR_OK);
+	assert_int_equal(keyring_get(k, KEY_DEK, 1, KEY_PROTECT, &one), ERR_OK);
+	assert_int_equal(keyring_get(again, KEY_DEK, 1, KEY_PROTECT, &two), ERR_OK);
+	assert_memory_equal(one->bytes, two->bytes, 32);
+	/* its row in another place is refused there too */
+	memcpy(boot_key_of(&b, KEY_DEK, 1)->wrapped, boot_key_of(&b, KEY_EPK, 1)->wrapped, BOOT_WRAPPED_MAX);
+	keyring_free(again);
+	assert_int_equal(keyring_new(&b, &again), ERR_OK);
+	r.done = false;
+	assert_int_equal(keyring_unwrap_all(again, broker_hsm(), DEADLINE_MS, on_done, &r), ERR_OK);
+	broker_wait(&r.done);
+	assert_int_equal(r.e, ERR_HSM_CORRUPT);
+	keyring_free(again);
+	keyring_free(k);
+	assert_int_equal(broker_stop(), 0);
+}
+
+/* What is essential and missing is named at log-in; what can be done without is missing where it is needed. */
+static void
+a_token_that_lacks_more_is_refused(void **state)
+{
+	sp_hsm_make_key_req q = {.key = "ask", .generation = 7};
+	sp_hsm_status_req s = sp_hsm_status_req_init_zero;
+	sp_hsm_status_rep a;
+	(void)state;
+	assert_true(start_with_shim_as("1 0 return 0x70 C_SignInit", true));
+	assert_int_equal(log_in(TOKEN_PIN), ERR_HSM_MECHANISM);
+	assert_int_equal(atomic_load(&broker_page()->cause), ERR_HSM_MECHANISM);
+	tell_shim("1 0 return 0x121 C_GenerateRandom");
+	assert_int_equal(log_in(TOKEN_PIN), ERR_HSM_MECHANISM);
+	tell_shim("1 0 empty 0 C_GenerateRandom");
+	assert_int_equal(log_in(TOKEN_PIN), ERR_HSM_MECHANISM);
+	tell_shim("1 0 return 0x70 C_GenerateKeyPair");
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(broker_ask(MSG_hsm_status, &s, &a, sizeof a, DEADLINE_MS), ERR_OK);
+	assert_false(a.ed25519);
+	assert_int_equal(broker_ask(MSG_hsm_make_key, &q, NULL, 0, DEADLINE_MS), ERR_HSM_MECHANISM);
+	assert_int_equal(broker_stop(), 0);
+}
+
 int
 main(void)
 {
@@ -319,9 +466,12 @@ main(void)
 		cmocka_unit_test(a_module_that_is_not_there_is_a_state_and_no_loop_of_restarts),
 		cmocka_unit_test(a_thousand_uses_in_the_jail),
 		cmocka_unit_test(a_killed_broker_is_replaced),
+		cmocka_unit_test(neither_pin_nor_key_is_left_in_its_memory),
 		cmocka_unit_test(a_token_that_is_pulled_out_and_put_back),
 		cmocka_unit_test(a_module_that_hangs_is_left_behind),
 		cmocka_unit_test(a_wrong_signature_is_never_given_out),
+		cmocka_unit_test(a_token_without_gcm_wraps_by_key_wrap),
+		cmocka_unit_test(a_token_that_lacks_more_is_refused),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
