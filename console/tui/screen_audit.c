@@ -5,18 +5,30 @@
 #include "console/tui/app.h"
 #include "daemon/wire/client.h"
 
+#define ROWS 64
+#define FAR  (UINT64_MAX >> 1) /* no leaf is there: only the log's size comes back */
+
 static sp_vault_audit_read_rep vault;
 static sp_ledger_audit_read_rep ledger;
 static enum err vault_read, ledger_read;
 static bool of_ledger;
 
+/* The newest leaves: first where the log ends, then the ROWS before that. */
 static void
 fetch(struct app *a)
 {
-	static const sp_vault_audit_read_req from_vault = {.latest = true, .limit = 64};
-	static const sp_ledger_audit_read_req from_ledger = {.latest = true, .limit = 64};
+	sp_vault_audit_read_req from_vault = {.from = FAR, .latest = true};
+	sp_ledger_audit_read_req from_ledger = {.from = FAR, .latest = true};
+
 	vault_read = app_ask(a, MSG_vault_audit_read, &from_vault, &vault);
 	ledger_read = app_ask(a, MSG_ledger_audit_read, &from_ledger, &ledger);
+	from_vault.limit = from_ledger.limit = ROWS;
+	from_vault.from = vault.size > ROWS ? vault.size - ROWS : 0;
+	from_ledger.from = ledger.size > ROWS ? ledger.size - ROWS : 0;
+	if (vault_read == ERR_OK)
+		vault_read = app_ask(a, MSG_vault_audit_read, &from_vault, &vault);
+	if (ledger_read == ERR_OK)
+		ledger_read = app_ask(a, MSG_ledger_audit_read, &from_ledger, &ledger);
 }
 
 /* The value of "name":"…" or "name":123 in a record: records are ours, one encoder, fixed order. */

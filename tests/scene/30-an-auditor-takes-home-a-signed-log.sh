@@ -69,6 +69,10 @@ check "with --json the problem is one document" is "$(sallyport audit verify --j
 
 check "the tail shows the last records" has "$(sallyport --dir "$dir" audit tail --log vault --lines 3)" "audit.export"
 check "… as they are stored, with --json" jq -es 'length == 3' <(sallyport --dir "$dir" --json audit tail --log ledger --lines 3)
+for i in $(seq 1 40); do tokenize 4242424242424242; done
+last=$(sallyport --dir "$dir" --json audit tail --log vault --lines 1 | jq .seq)
+check "the log is longer than a screen" test "$last" -gt 64
+check "… and the console shows its end" has "$(sallyport-console --dir "$dir" --plain --once --screen audit)" " $last "
 stop
 check "without the appliance it is exit 5" bash -c "sallyport --dir '$dir' audit export --output '$work/x.tar' 2>/dev/null; [ \$? = 5 ]"
 end
