@@ -1,6 +1,7 @@
 #include "daemon/tls/tls_pool.h"
 
 #include <event2/event.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -101,6 +102,12 @@ tls_pool_start(void)
 {
 	pthread_attr_t attributes;
 
+	/*
+	 * One heap for both threads: when glibc gives back a second heap's memory it opens /proc/sys/vm/overcommit_memory,
+	 * and the jail kills for that.
+	 */
+	if (mallopt(M_ARENA_MAX, 1) != 1)
+		return ERR_MEMORY;
 	if (pthread_attr_init(&attributes) != 0 || pthread_attr_setstacksize(&attributes, STACK_BYTES) != 0 ||
 		pthread_create(&pool.thread, &attributes, run, NULL) != 0)
 		return ERR_MEMORY;
