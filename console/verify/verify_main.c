@@ -4,13 +4,13 @@
  *   configuration, no appliance.
  * Exit: 0 proved · 9 found a problem · 1 could not read · 2 usage.
  */
-#include <getopt.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/audit/verify_file.h"
 #include "daemon/base/buf.h"
+#include "daemon/base/str.h"
 
 enum exit_code { EXIT_PROVED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PROBLEM = 9 };
 
@@ -45,64 +45,82 @@ static const char help[] =
 struct request {
 	const char *path;
 	struct verify_options options;
-	bool json;
+	bool json, help, version;
 };
 
 static int
-complain(const char *what, const char *cause, const char *next, bool json, const char *code)
+complain(const char *what, enum err e, bool json)
 {
 	if (json)
-		printf("{\"ok\":false,\"code\":\"%s\",\"title\":\"%s\"}\n", code, cause);
-	fprintf(stderr, "sallyport-verify: %s: %s\nnext: %s\n", what, cause, next);
+		printf("{\"type\":\"/problems/%s\",\"title\":\"%s\",\"code\":\"%s\",\"next\":\"%s\"}\n", err_code(e),
+			   err_title(e), err_code(e), err_next(e));
+	fprintf(stderr, "sallyport-verify: %s: %s\nnext: %s\n", what, err_title(e), err_next(e));
 	return EXIT_FAILED;
+}
+
+static int
+misused(const char *problem, const char *word, const char *nearest)
+{
+	fprintf(stderr, "sallyport-verify: %s%s%s%s%s\nnext: sallyport-verify --help\n", problem, word ? ": " : "",
+			word ? word : "", nearest ? "; did you mean " : "", nearest ? nearest : "");
+	return EXIT_USAGE;
+}
+
+/* One argument at *at; -1: go on, else the exit status. Whole names only: an abbreviation would change its meaning one
+ * day. */
+static int
+read_argument(int argc, char **argv, int *at, struct request *r)
+{
+	const char *word = argv[*at];
+	const struct {
+		const char *name;
+		const char **value;
+		bool *flag;
+	} rows[] = {
+		{"--keys", &r->options.keys_dir, NULL},
+		{"--since", &r->options.since, NULL},
+		{"--record", &r->options.record, NULL},
+		{"--json", NULL, &r->json},
+		{"--help", NULL, &r->help},
+		{"-h", NULL, &r->help},
+		{"--version", NULL, &r->version},
+	};
+	static const char *const names[] = {"--keys", "--since", "--record", "--json", "--help", "--version", NULL};
+
+	if (word[0] != '-' || !word[1]) {
+		if (r->path)
+			return misused("one export at a time", NULL, NULL);
+		r->path = word;
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (strcmp(word, rows[i].name) != 0)
+			continue;
+		if (rows[i].flag)
+			*rows[i].flag = true;
+		else if (*at + 1 < argc)
+			*rows[i].value = argv[++*at];
+		else
+			return misused("a value is missing", rows[i].name, NULL);
+		return -1;
+	}
+	return misused("no such option", NULL, str_nearest(word, names));
 }
 
 /* -1: go on with *r; else the exit status. */
 static int
 read_arguments(int argc, char **argv, struct request *r)
 {
-	static const struct option options[] = {
-		{"keys", required_argument, NULL, 'k'},
-		{"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},
-		{"since", required_argument, NULL, 's'},
-		{"record", required_argument, NULL, 'r'},
-		{NULL, 0, NULL, 0},
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (c) {
-		case 'k':
-			r->options.keys_dir = optarg;
-			break;
-		case 's':
-			r->options.since = optarg;
-			break;
-		case 'r':
-			r->options.record = optarg;
-			break;
-		case 'j':
-			r->json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return EXIT_PROVED;
-		case 'V':
-			puts("sallyport-verify " PACKAGE_VERSION);
-			return EXIT_PROVED;
-		default:
-			fputs("next: sallyport-verify --help\n", stderr);
-			return EXIT_USAGE;
-		}
+	for (int at = 1; at < argc; at++) {
+		int code = read_argument(argc, argv, &at, r);
+		if (code >= 0)
+			return code;
 	}
-	if (argc - optind != 1) {
-		fputs("sallyport-verify: one export is needed\nnext: sallyport-verify --help\n", stderr);
-		return EXIT_USAGE;
+	if (r->help || r->version) {
+		fputs(r->help ? help : "sallyport-verify " PACKAGE_VERSION "\n", stdout);
+		return EXIT_PROVED;
 	}
-	r->path = argv[optind];
-	return -1;
+	return r->path ? -1 : misused("an export is needed", NULL, NULL);
 }
 
 static int
@@ -117,7 +135,7 @@ show(const struct verify_report *report, bool json, bool good)
 		e = ERR_IO;
 	buf_clear(&out);
 	if (e)
-		return complain("the result could not be written", err_title(e), err_next(e), false, err_code(e));
+		return complain("the result could not be written", e, false);
 	return good ? EXIT_PROVED : EXIT_PROBLEM;
 }
 
@@ -133,14 +151,14 @@ main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	if (sodium_init() < 0)
-		return complain("libsodium", err_title(ERR_CRYPTO), err_next(ERR_CRYPTO), r.json, err_code(ERR_CRYPTO));
+		return complain("libsodium", ERR_CRYPTO, r.json);
 	e = verify_file(r.path, &r.options, &report, &blamed);
 	if (e == ERR_OK || e == ERR_VERIFY_FAILED)
 		code = show(&report, r.json, e == ERR_OK);
+	else if (e == ERR_USAGE)
+		code = misused("--record takes LOG:SEQ, for example vault:17", NULL, NULL);
 	else
-		code = complain(blamed, err_title(e), err_next(e), r.json, err_code(e));
-	if (e == ERR_USAGE)
-		code = EXIT_USAGE;
+		code = complain(blamed, e, r.json);
 	verify_report_clear(&report);
 	return code;
 }

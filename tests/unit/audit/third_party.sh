@@ -60,6 +60,15 @@ grep -q 'keys inside' "$d/said" || fail "sallyport-verify does not say whose key
 [ $? = 1 ] || fail "a missing file must be exit 1"
 "$verify" >/dev/null 2>&1
 [ $? = 2 ] || fail "no argument must be exit 2"
+for wrong in --key --keyz=x --jsom --record=vault:1; do
+	"$verify" $wrong "$d/c.tar" >/dev/null 2>"$d/said"
+	[ $? = 2 ] || fail "$wrong must be exit 2"
+done
+"$verify" --jsom "$d/c.tar" 2>&1 | grep -q 'did you mean --json' || fail "a mistyped option must be answered with the right one"
+"$verify" "$d/c.tar" --record vault:x >/dev/null 2>&1
+[ $? = 2 ] || fail "a record that can't be must be exit 2"
+"$verify" --json "$d/missing.tar" 2>/dev/null | python3 -c 'import json, sys; assert json.load(sys.stdin)["code"] == "file_missing"' ||
+	fail "with --json a failure must be one document"
 mv "$d/c.tar.minisig" "$d/kept" && ours "$d/c.tar"
 [ $? = 9 ] && grep -q 'minisig' "$d/said" || fail "a missing signature must be a problem"
 mv "$d/kept" "$d/c.tar.minisig"
