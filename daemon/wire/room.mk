@@ -6,11 +6,13 @@ daemon_wire_libwire_a_SOURCES = daemon/wire/msg.h daemon/wire/msg.c daemon/wire/
 	daemon/wire/client.h daemon/wire/client.c daemon/wire/jails.h daemon/wire/jails.c
 
 if CMOCKA
-wire_tests = tests/unit/wire/peer_test tests/unit/wire/table_test
+wire_tests = tests/unit/wire/peer_test tests/unit/wire/probe_test tests/unit/wire/table_test
 check_PROGRAMS += $(wire_tests)
 TESTS += $(wire_tests)
 tests_unit_wire_peer_test_SOURCES = tests/unit/wire/peer_test.c
 tests_unit_wire_peer_test_LDADD = $(LIB_WIRE) $(LIB_TEST)
+tests_unit_wire_probe_test_SOURCES = tests/unit/wire/probe_test.c
+tests_unit_wire_probe_test_LDADD = $(LIB_WIRE) $(LIB_TEST)
 tests_unit_wire_table_test_SOURCES = tests/unit/wire/table_test.c
 tests_unit_wire_table_test_LDADD = $(LIB_WIRE) $(LIB_TEST)
 endif
