@@ -39,6 +39,10 @@ check_PROGRAMS += tests/crash/token_child
 tests_crash_token_child_SOURCES = tests/crash/token_child.c
 tests_crash_token_child_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
 tests_crash_token_child_LDADD = vault/hsm/libhsm.a $(LIB_BASE) $(P11KIT_LIBS)
+check_PROGRAMS += tests/attack/key_residue
+tests_attack_key_residue_SOURCES = tests/attack/key_residue.c
+tests_attack_key_residue_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
+tests_attack_key_residue_LDADD = vault/hsm/libhsm.a $(LIB_KEYS) $(P11KIT_LIBS)
 dist_check_SCRIPTS += tests/crash/token_test.sh
 TESTS += tests/crash/token_test.sh
 endif
