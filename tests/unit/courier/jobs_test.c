@@ -267,6 +267,7 @@ the_vaults_refusal_never_becomes_a_guess(void **state)
 		const sp_result_req *r = run(&j);
 		assert_int_equal(r->outcome, rows[i].outcome);
 		assert_int_equal(r->cause, rows[i].says);
+		assert_int_equal(r->redeemed, rows[i].says == ERR_GRANT_USED);
 	}
 	vault_away = true;
 	sp_job_req j = job(sp_JOB_AUTHORIZE, 150);

@@ -189,6 +189,16 @@ members_are_root_the_owner_and_the_group(void **state)
 	assert_int_equal(members_read(&m, "group", "passwd", "officers"), ERR_OK);
 	assert_int_equal(m.count, 0);
 	assert_true(members_has(&m, OWNER));
+	/* more than there is room for: the first ones count, and it is said */
+	write_file("group", "officers:x:71:\n");
+	FILE *f = fopen("passwd", "w");
+	assert_non_null(f);
+	for (unsigned i = 0; i <= MEMBERS_MAX; i++)
+		fprintf(f, "u%u:x:%u:71::/:/bin/sh\n", i, 10000 + i);
+	fclose(f);
+	assert_int_equal(members_read(&m, "group", "passwd", "officers"), ERR_LIMIT);
+	assert_true(members_has(&m, 10000 + MEMBERS_MAX - 1));
+	assert_false(members_has(&m, 10000 + MEMBERS_MAX));
 	unlink("group");
 	unlink("passwd");
 	assert_int_equal(chdir("/"), 0);
@@ -314,6 +324,8 @@ refusals_are_noted_but_can_not_fill_the_log(void **state)
 	for (unsigned i = 0; i < notes_n; i++)
 		all += notes[i].number;
 	assert_int_equal(all, 1001); /* none is forgotten */
+	relay_deny(65534, ERR_PERMISSION, "connect");
+	assert_int_equal(notes[notes_n - 1].number, 1); /* and none is told twice */
 }
 
 /* ── status ── */

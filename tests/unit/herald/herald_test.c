@@ -26,6 +26,8 @@ static struct conf *conf;
 static struct page page;
 static char dir[] = "/tmp/sallyport-herald-XXXXXX";
 
+static enum err said; /* the last cause of our state */
+
 struct call {
 	bool answered;
 	enum err e;
@@ -45,7 +47,7 @@ void
 proc_state(enum page_state state, enum err cause)
 {
 	assert_int_equal(state, PAGE_SERVING);
-	(void)cause;
+	said = cause;
 }
 void
 call_reply(struct call *call, enum err e, const void *rep)
@@ -305,6 +307,49 @@ an_entry_is_acknowledged_when_it_is_written(void **state)
 }
 
 static void
+what_the_disk_refuses_is_refused_and_later_ones_of_its_key_wait(void **state)
+{
+	struct call calls[5] = {{false, ERR_OK}};
+	sp_publish_req first = entry(1, "k", "{}"), second = entry(2, "k", "{}"), other = entry(3, "l", "{}");
+	struct rlimit was, full;
+	(void)state;
+	assert_int_equal(outbox_open(conf), ERR_OK);
+	getrlimit(RLIMIT_FSIZE, &was);
+	full = was;
+	full.rlim_cur = 20;
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &full);
+	outbox_answer(&calls[0], &first);
+	setrlimit(RLIMIT_FSIZE, &was);
+	outbox_turn();
+	assert_true(calls[0].answered);
+	assert_int_equal(calls[0].e, ERR_DISK_FULL);
+	assert_int_equal(said, ERR_DISK_FULL); /* status tells it */
+	outbox_answer(&calls[1], &second);
+	assert_true(calls[1].answered);
+	assert_int_equal(calls[1].e, ERR_PEER_FULL);
+	outbox_answer(&calls[2], &other);
+	outbox_answer(&calls[3], &first);
+	outbox_answer(&calls[4], &second);
+	outbox_turn();
+	for (unsigned i = 2; i < 5; i++)
+		assert_true(calls[i].answered && calls[i].e == ERR_OK);
+	assert_int_equal(said, ERR_OK);
+	outbox_close();
+
+	char line[4096];
+	static const char *const order[] = {"evt_3", "evt_1", "evt_2"};
+	FILE *f = fopen("events.jsonl", "r");
+	for (unsigned i = 0; i < 3; i++) {
+		assert_non_null(fgets(line, sizeof line, f));
+		assert_non_null(strstr(line, order[i]));
+	}
+	assert_null(fgets(line, sizeof line, f));
+	fclose(f);
+	unlink("events.jsonl");
+}
+
+static void
 without_a_sink_everything_is_published(void **state)
 {
 	struct call call = {false, ERR_OK};
@@ -374,6 +419,7 @@ main(void)
 		cmocka_unit_test(the_file_drops_a_cut_off_line_and_follows_a_rotation),
 		cmocka_unit_test(a_full_disk_takes_nothing_and_leaves_whole_lines),
 		cmocka_unit_test(an_entry_is_acknowledged_when_it_is_written),
+		cmocka_unit_test(what_the_disk_refuses_is_refused_and_later_ones_of_its_key_wait),
 		cmocka_unit_test(without_a_sink_everything_is_published),
 		cmocka_unit_test(a_refused_entry_comes_before_later_ones_of_its_key),
 	};
