@@ -85,15 +85,18 @@ static const struct member mode_members[] = {
 static const struct shape mode_query = SHAPE("PaymentMode", mode_members);
 
 static enum err
-send_payment(struct request *r)
+ask_create(struct request *r, uint32_t deadline_ms)
 {
 	struct payment_in *in = r->state;
 	struct peer *ledger = proc_peer(PROCESS_LEDGER, 0);
-	enum err e = ERR_LEDGER_AWAY;
 
-	if (ledger)
-		e = ask_payment_create(ledger, &in->req, operation_deadline_ms(), operation_payment_done, r);
-	return request_peer_error(e, PROCESS_LEDGER);
+	return ledger ? ask_payment_create(ledger, &in->req, deadline_ms, operation_payment_done, r) : ERR_LEDGER_AWAY;
+}
+
+static enum err
+send_payment(struct request *r)
+{
+	return request_peer_error(operation_ask(r, ask_create), PROCESS_LEDGER);
 }
 
 /* The inline card has a token for this one payment; its digest stands for it in the idempotency fingerprint. */

@@ -1,8 +1,8 @@
 /*
  * denied — refused callers are counted and told to the ledger: one record per source network, code and ten seconds.
- * Invariants: a flood of refusals costs a bounded number of records and messages; while the ledger is away they are kept,
- *   up to DENIED_ROWS kinds, and what does not fit any more is counted in one row without a source.
- * Source: PCI DSS 4.0.1 10.2.1.4 (invalid logical access attempts); design "audit log".
+ * Invariants: a flood of refusals costs a bounded number of records and messages; while the ledger is away they are
+ * kept, up to DENIED_ROWS kinds, and what does not fit any more is counted in one row without a source. Source: PCI
+ * DSS 4.0.1 10.2.1.4 (invalid logical access attempts); design "audit log".
  */
 #ifndef DAEMON_GATE_DENIED_H
 #define DAEMON_GATE_DENIED_H

@@ -1,8 +1,10 @@
 #include "daemon/gate/operation.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/money.h"
 #include "daemon/base/str.h"
@@ -24,6 +26,50 @@ operation_wait_ms(void)
 	uint32_t all = operation_deadline_ms();
 
 	return all > 2 * NEST_MS ? all - NEST_MS : all / 2;
+}
+
+/* ── a ledger that dies and comes back ── */
+
+#define AGAIN_AFTER_MS 150
+
+static int64_t
+left_ms(const struct request *r)
+{
+	return operation_deadline_ms() - (clock_mono_us() - r->began_us) / 1000;
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct request *r = arg;
+	enum err e = ERR_PEER_AWAY;
+
+	(void)fd, (void)what;
+	if (!request_alive(r))
+		return;
+	r->asked_again = true;
+	if (left_ms(r) > 0)
+		e = r->ask(r, (uint32_t)left_ms(r));
+	if (e && !operation_again(r, e))
+		request_fail(r, request_peer_error(e, PROCESS_LEDGER));
+}
+
+bool
+operation_again(struct request *r, enum err e)
+{
+	struct timeval after = {0, AGAIN_AFTER_MS * 1000};
+
+	/* What we asked first may still be under way after the restart: then our own key is "in progress" for a while. */
+	if (e != ERR_PEER_AWAY && !(r->asked_again && (e == ERR_IDEMPOTENCY_BUSY || e == ERR_NOT_READY)))
+		return false;
+	return left_ms(r) > 2 * AGAIN_AFTER_MS && event_base_once(proc_base(), -1, EV_TIMEOUT, on_again, r, &after) == 0;
+}
+
+enum err
+operation_ask(struct request *r, enum err (*ask)(struct request *r, uint32_t deadline_ms))
+{
+	r->ask = ask;
+	return ask(r, operation_deadline_ms());
 }
 
 /* ── queries ── */
@@ -111,9 +157,10 @@ operation_payment_done(void *arg, enum err e, const void *answer)
 	struct request *r = arg;
 	int status;
 
-	if (!request_alive(r))
+	if (!request_alive(r) || operation_again(r, e))
 		return;
-	if (rep && rep->replayed)
+	/* Replayed for us, not for the client, when we asked again ourselves. */
+	if (rep && rep->replayed && !r->asked_again)
 		request_header(r, "Idempotent-Replayed", "true");
 	if (e == ERR_PAYMENT_PROCESSING)
 		e = ERR_OK;
@@ -137,9 +184,10 @@ on_operated(void *arg, enum err e, const void *answer)
 	struct request *r = arg;
 	bool is_void = r->route->answer == &render_payment;
 
-	if (!request_alive(r))
+	if (!request_alive(r) || operation_again(r, e))
 		return;
-	if (rep && rep->replayed)
+	/* Replayed for us, not for the client, when we asked again ourselves. */
+	if (rep && rep->replayed && !r->asked_again)
 		request_header(r, "Idempotent-Replayed", "true");
 	if (e == ERR_PAYMENT_PROCESSING)
 		e = ERR_OK;
@@ -190,11 +238,19 @@ const struct shape operation_void_shape = SHAPE("VoidRequest", void_members);
 static const struct member refund_members[] = {AMOUNT, REASON, METADATA};
 const struct shape operation_refund_shape = SHAPE("RefundRequest", refund_members);
 
+static enum err
+ask_operate(struct request *r, uint32_t deadline_ms)
+{
+	struct operate_in *in = r->state;
+	struct peer *ledger = proc_peer(PROCESS_LEDGER, 0);
+
+	return ledger ? ask_payment_operate(ledger, &in->req, deadline_ms, on_operated, r) : ERR_LEDGER_AWAY;
+}
+
 void
 operation_start(struct request *r, sp_operation_kind kind)
 {
 	struct operate_in *in = r->state = mem_new(1, sizeof(*in));
-	struct peer *ledger = proc_peer(PROCESS_LEDGER, 0);
 	enum err e;
 
 	if (!in) {
@@ -210,7 +266,7 @@ operation_start(struct request *r, sp_operation_kind kind)
 	in->req.wait_ms = operation_wait_ms();
 	e = str_set(in->req.payment, sizeof(in->req.payment), r->object);
 	if (!e)
-		e = ledger ? ask_payment_operate(ledger, &in->req, operation_deadline_ms(), on_operated, r) : ERR_LEDGER_AWAY;
+		e = operation_ask(r, ask_operate);
 	if (e)
 		request_fail(r, request_peer_error(e, PROCESS_LEDGER));
 }

@@ -15,6 +15,16 @@ extern const struct shape operation_list_query, operation_page_query;
 uint32_t operation_deadline_ms(void);
 uint32_t operation_wait_ms(void);
 
+/*
+ * operation_ask(r, ask)
+ *   Send a command by `ask`, and again by the same function when the ledger dies before it answers: the idempotency key
+ *   makes that safe, and tells us what became of the first one. r->state must keep what `ask` encodes.
+ *   Returns   as ask: after anything but ERR_OK the caller answers r.
+ */
+enum err operation_ask(struct request *r, enum err (*ask)(struct request *r, uint32_t deadline_ms)) MUST;
+/* First line of a command's callback: true when it will be asked again, and the answer e is not the last one. */
+bool operation_again(struct request *r, enum err e) MUST;
+
 /* The ledger's answer to payment_create: object, 202 or problem. */
 void operation_payment_done(void *arg, enum err e, const void *payment_create_rep);
 /* Start one: capture, void, refund. Frees r in every case, now or later. */

@@ -35,7 +35,11 @@ struct request {
 	int64_t began_us;
 	int64_t cert_expires_at_s;
 	bool loopback, keep_alive, head_only; /* head_only: an answer to HEAD has no body */
-	void *state;                          /* an act's own, mem_free'd (and so wiped) with the request */
+	/* A command that may be asked again with its key when the ledger comes back: how, and whether it was (operation.h).
+	 */
+	enum err (*ask)(struct request *r, uint32_t deadline_ms);
+	bool asked_again;
+	void *state; /* an act's own, mem_free'd (and so wiped) with the request */
 };
 
 /* Who sent it: what conn knows of the other end. */
