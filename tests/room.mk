@@ -1,7 +1,8 @@
 # tests: what belongs to no single room. Units stand beside their room's fragment; scenes and screens run by tests/run.
 # whole folders, but those that the build writes to: what is added to them is in the archive of the sources without another row
 EXTRA_DIST += LICENSE tests/run tests/fuzz_one tests/scene tests/screen tests/fuzz/seeds docs packaging policy/brand.def \
-	tests/attack/raw_http.py tests/attack/residue.py tests/attack/audit_tamper.py tests/attack/audit_verify.go tests/crash/traffic.py
+	tests/attack/raw_http.py tests/attack/residue.py tests/attack/audit_tamper.py tests/attack/audit_verify.go tests/crash/traffic.py \
+	tests/crash/many.py tests/crash/every_call.py
 fuzz: $(BUILT_SOURCES) $(fuzz_programs)
 list-fuzz:
 	@printf '%s\n' $(fuzz_programs)
