@@ -1,10 +1,9 @@
 #include "daemon/monitor/halt.h"
 
-#include <systemd/sd-daemon.h>
-
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/monitor/family.h"
+#include "daemon/monitor/notify.h"
 #include "policy/schema/wire.pb.h"
 
 static const enum process stop_order[][3] = {
@@ -87,7 +86,7 @@ halt_begin(void)
 	family.stopping = true;
 	atomic_store(&family.page->cause, ERR_SHUTTING_DOWN);
 	atomic_store(&family.page->state, PAGE_STOPPING);
-	sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+	notify_send("STOPPING=1\nSTATUS=stopping");
 	log_info("stopping", LOG_I("processes", alive_in(PHASES)));
 	stop_phase(0);
 	halt_go_on();

@@ -2,12 +2,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/monitor/family.h"
 #include "daemon/monitor/gift.h"
+#include "daemon/monitor/notify.h"
 #include "policy/schema/wire.pb.h"
 
 /* To everyone who runs; one that can't take it is named and keeps the old. */
@@ -58,7 +58,8 @@ reload_now(void)
 	static sp_reload_req req;
 	struct buf problems, held;
 	char text[200];
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
+	notify_send(text);
 	buf_init(&problems, 16384);
 	buf_init(&held, 2048);
 	enum err e = read_again(&req, &held, &problems);
@@ -73,5 +74,6 @@ reload_now(void)
 	}
 	buf_clear(&problems);
 	buf_clear(&held);
-	sd_notify(0, "READY=1");
+	if (!notify_send("READY=1"))
+		family.notified = false; /* the next tick says it again */
 }

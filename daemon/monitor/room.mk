@@ -4,9 +4,10 @@ daemon_monitor_sallyportd_SOURCES = daemon/monitor/monitor_main.c daemon/monitor
 	daemon/monitor/listen.h daemon/monitor/listen.c daemon/monitor/child.h daemon/monitor/child.c \
 	daemon/monitor/member.h daemon/monitor/member.c daemon/monitor/gift.h daemon/monitor/gift.c \
 	daemon/monitor/family.h daemon/monitor/family.c daemon/monitor/watch.h daemon/monitor/watch.c \
-	daemon/monitor/halt.h daemon/monitor/halt.c daemon/monitor/reload.h daemon/monitor/reload.c
-daemon_monitor_sallyportd_CFLAGS = $(AM_CFLAGS) $(CAPNG_CFLAGS) $(SYSTEMD_CFLAGS)
-daemon_monitor_sallyportd_LDADD = $(LIB_WIRE) $(CAPNG_LIBS) $(SYSTEMD_LIBS)
+	daemon/monitor/halt.h daemon/monitor/halt.c daemon/monitor/reload.h daemon/monitor/reload.c \
+	daemon/monitor/notify.h daemon/monitor/notify.c
+daemon_monitor_sallyportd_CFLAGS = $(AM_CFLAGS) $(CAPNG_CFLAGS)
+daemon_monitor_sallyportd_LDADD = $(LIB_WIRE) $(CAPNG_LIBS)
 
 # Stands in for any process, so that the monitor is tested without them.
 check_PROGRAMS += tests/crash/demo_child

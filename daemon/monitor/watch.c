@@ -2,13 +2,13 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/monitor/family.h"
 #include "daemon/monitor/halt.h"
+#include "daemon/monitor/notify.h"
 
 #define START_TICK_MS 20 /* until it serves: start-up is waited for */
 #define START_TICKS   500
@@ -22,6 +22,7 @@ static struct {
 	unsigned ticks;
 	int statm;
 	struct health told;
+	bool status_sent;
 } watch;
 
 static void
@@ -52,20 +53,22 @@ say_ready(struct health h)
 static void
 tell_systemd(struct health h)
 {
-	char line[256];
+	char line[256], status[300];
 	if (h.state != watch.told.state || h.cause != watch.told.cause) {
 		watch.told = h;
-		health_line(h, line, sizeof line);
-		sd_notifyf(0, "STATUS=%s", line);
+		watch.status_sent = false;
 		log_info("state", LOG_S("now", page_state_word(h.state)), LOG_E("cause", h.cause),
 				 LOG_S("process", process_name(h.process)));
 	}
-	/* a sealed appliance is up too: it waits for its officers, not for systemd */
-	if (!family.notified && family_all_ready()) {
-		family.notified = true;
-		sd_notify(0, "READY=1");
+	if (!watch.status_sent) {
+		health_line(h, line, sizeof line);
+		snprintf(status, sizeof status, "STATUS=%s", line);
+		watch.status_sent = notify_send(status);
 	}
-	sd_notify(0, "WATCHDOG=1");
+	/* a sealed appliance is up too: it waits for its officers, not for systemd */
+	if (!family.notified && family_all_ready())
+		family.notified = notify_send("READY=1");
+	notify_alive();
 }
 
 static void
@@ -119,6 +122,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 enum err
 watch_open(void)
 {
+	notify_open();
 	watch.told.state = PAGE_STOPPING; /* so that the first state is told */
 	watch.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	watch.tick = event_new(family.base, -1, EV_PERSIST, on_tick, NULL);
