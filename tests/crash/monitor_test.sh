@@ -106,6 +106,40 @@ wait "$monitor"
 for p in $all; do dead "$p" || fail "pid $p outlives a stop"; done
 ok "SIGTERM stops all, exit status 0"
 
+# systemd that has stopped reading: its socket is full after a few datagrams
+python3 - "$work/notify" <<'X' &
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+time.sleep(6)
+s.setblocking(False)
+try:
+    while True: print(s.recv(4096).decode(), flush=True)
+except BlockingIOError: pass
+X
+deaf=$!
+within 3 test -S "$work/notify" || fail "no notify socket"
+chmod 666 "$work/notify"
+export NOTIFY_SOCKET=$work/notify WATCHDOG_USEC=10000
+start
+unset NOTIFY_SOCKET WATCHDOG_USEC
+sleep 1
+was=$(pid_of desk)
+kill -9 "$was"
+within 3 new_pid desk "$was" || fail "a deaf systemd holds up the monitor"
+kill -TERM "$monitor"
+wait "$monitor" || fail "exit status beside a deaf systemd"
+kill "$deaf" 2>/dev/null
+ok "a systemd that does not read holds nothing up"
+
+mkdir "$work/broken"
+for p in hsm vault ledger courier herald gate desk; do ln -s "$build/tests/crash/demo_child" "$work/broken/$p"; done
+ln -sf /bin/false "$work/broken/vault"
+timeout 30 "$build/daemon/monitor/sallyportd" --dir "$dir" --libexec "$work/broken" >"$out" 2>"$log"
+[ $? = 1 ] && [ ! -s "$out" ] || fail "a process that can't start"
+grep -q '^sallyport: vault does not start' "$log" && grep -q '^next: ' "$log" || fail "it is not said who can't start"
+ok "a process that never starts ends the start: exit status 1, who and what next"
+
 start
 kill -USR2 "$(pid_of ledger)"
 sleep 0.2
