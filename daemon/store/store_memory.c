@@ -391,6 +391,19 @@ memory_event_add(void *k, const struct store_event_row *row)
 }
 
 static enum err
+memory_event_get(void *k, const uint8_t stream[STORE_ID_BYTES], uint32_t version, struct store_blob *payload_out,
+				 bool *found_out)
+{
+	struct key key = stream_key(stream, version);
+	struct store_blob row;
+
+	*found_out = read_row(k, &key, &row);
+	if (*found_out)
+		*payload_out = (struct store_blob){row.bytes + 20, row.n - 20};
+	return ERR_OK;
+}
+
+static enum err
 memory_event_scan(void *k, uint64_t after_seq, store_event_fn visit, void *arg)
 {
 	const struct memory *m = k;
@@ -741,6 +754,7 @@ const struct store_ops store_memory = {
 	.payment_scan = memory_payment_scan,
 	.event_last = memory_event_last,
 	.event_add = memory_event_add,
+	.event_get = memory_event_get,
 	.event_scan = memory_event_scan,
 	.stream_scan = memory_stream_scan,
 	.streams_scan = memory_streams_scan,

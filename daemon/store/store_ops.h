@@ -70,13 +70,16 @@ struct store_ops {
 	enum err (*between_batches)(void *k);
 
 	enum err (*payment_get)(void *k, const uint8_t id[STORE_ID_BYTES], struct store_blob *state_out, bool *found_out);
-	/* was 0: a new row; else the row must have this version. ERR_VERSION_CONFLICT. */
+	/* The row must have this version; 0: there is none. ERR_VERSION_CONFLICT. */
 	enum err (*payment_put)(void *k, const struct store_payment_row *row, uint32_t was);
 	enum err (*payment_scan)(void *k, const struct store_payment_range *range, store_payment_fn visit, void *arg);
 
 	enum err (*event_last)(void *k, uint64_t *seq_out);
-	/* ERR_VERSION_CONFLICT: (stream, version) or seq is there. */
+	/* ERR_VERSION_CONFLICT: (stream, version) or seq is there; now or at the commit (payment_put has told before). */
 	enum err (*event_add)(void *k, const struct store_event_row *row);
+	enum err (*event_get)(void *k, const uint8_t stream[STORE_ID_BYTES], uint32_t version,
+						  struct store_blob *payload_out, bool *found_out);
+	/* Events of the open batch need not be seen. */
 	enum err (*event_scan)(void *k, uint64_t after_seq, store_event_fn visit, void *arg);
 	enum err (*stream_scan)(void *k, const uint8_t stream[STORE_ID_BYTES], uint32_t after_version, store_event_fn visit,
 							void *arg);

@@ -104,28 +104,16 @@ store_payment_append(struct store *s, const char *id, sp_payment_state *state, c
 
 /* ── events read back ── */
 
-struct one_event {
-	struct store *s;
-	uint32_t version;
-	bool found;
-};
-
-static enum err
-take_event(void *arg, const struct store_event_row *row, bool *stop_out)
-{
-	struct one_event *one = arg;
-
-	*stop_out = true;
-	one->found = row->version == one->version;
-	return one->found ? event_codec_get(row->payload.bytes, row->payload.n, &one->s->body, &one->s->detail) : ERR_OK;
-}
-
 enum err
 store_event_read(struct store *s, const uint8_t stream[STORE_ID_BYTES], uint32_t version)
 {
-	struct one_event one = {.s = s, .version = version};
-	enum err e = s->ops->stream_scan(s->kind, stream, version - 1, take_event, &one);
-	return e != ERR_OK ? e : one.found ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
+	struct store_blob payload;
+	bool found = false;
+	enum err e = s->ops->event_get(s->kind, stream, version, &payload, &found);
+
+	if (e != ERR_OK)
+		return e;
+	return found ? event_codec_get(payload.bytes, payload.n, &s->body, &s->detail) : ERR_PAYMENT_NOT_FOUND;
 }
 
 enum err

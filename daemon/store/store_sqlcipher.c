@@ -1,6 +1,8 @@
 /*
  * The store in one SQLCipher file. Tables are as few and as narrow as the facts allow; see store_schema.c for why each
- * is as it is. Statements are literals: daemon/db knows them by their address.
+ * is as it is. Rows are written behind: a command's rows wait in the row cache and go into the database once, before
+ * the commit, so that a command that is taken back costs the database nothing and needs no savepoint. Only a scan makes
+ * them go earlier. Statements are literals: daemon/db knows them by their address.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -8,16 +10,25 @@
 #include "daemon/base/mem.h"
 #include "daemon/db/db.h"
 #include "daemon/db/logbook.h"
+#include "daemon/store/row_cache.h"
 #include "daemon/store/store_ops.h"
 #include "daemon/store/store_schema.h"
+
+/* Recent rows that are kept to spare their reading: some thousand payments. */
+#define CACHE_BYTES ((size_t)4 << 20)
+
+enum table { TABLE_PAYMENT = 1, TABLE_EVENT, TABLE_ITEM, TABLE_SLOT };
 
 struct cipher {
 	struct db *db;
 	struct logbook *log;
+	struct row_cache *cache;
 	char path[256];
 	enum err broke;                  /* why SQLite ended the transaction by itself, if it did */
+	bool in_batch, marked;           /* marked: a command is under way */
+	bool savepoint;                  /* its rows had to go into the database */
 	uint8_t sweep_from[STORE_SLOTS]; /* first key byte that a sweep has not been to */
-	uint8_t blob[65536];             /* what a get gives: the statement is reset, so that it holds no read lock */
+	uint8_t room[65536 + 64];        /* to put a row together */
 };
 
 /* ── small steps ── */
@@ -63,29 +74,210 @@ run(struct cipher *c, struct stmt *s)
 	return e;
 }
 
-/* One blob of at most one row, copied. */
-static enum err
-get_blob(struct cipher *c, struct stmt *s, struct store_blob *out, bool *found_out)
-{
-	enum err e = stmt_row(s, found_out);
+/* ── keys and rows in the cache: numbers in the machine's order, they never leave it ── */
 
-	if (e == ERR_OK && *found_out) {
-		struct store_blob b = column(s, 0);
-		if (b.n <= sizeof c->blob) {
-			memcpy(c->blob, b.bytes ? b.bytes : (const uint8_t *)"", b.n);
-			*out = (struct store_blob){c->blob, b.n};
-		} else {
-			e = ERR_RECORD_CORRUPT;
-		}
-	}
-	stmt_done(s);
-	return e;
+static struct row_key
+key_of(enum table table, uint8_t sub, const void *bytes, size_t n)
+{
+	struct row_key k = {.n = (uint8_t)(n + 2), .bytes = {(uint8_t)table, sub}};
+	memcpy(k.bytes + 2, bytes, n);
+	return k;
+}
+
+static struct row_key
+event_key(const uint8_t stream[STORE_ID_BYTES], uint32_t version)
+{
+	uint8_t bytes[STORE_ID_BYTES + sizeof version];
+	memcpy(bytes, stream, STORE_ID_BYTES);
+	memcpy(bytes + STORE_ID_BYTES, &version, sizeof version);
+	return key_of(TABLE_EVENT, 0, bytes, sizeof bytes);
+}
+
+struct payment_head {
+	int64_t order_hash;
+	uint32_t version;
+};
+struct event_head {
+	uint64_t seq;
+	int64_t at_ms;
+	uint32_t type;
+};
+
+/* head, then body; into c->room */
+static enum err
+put_together(struct cipher *c, const void *head, size_t n, struct store_blob body, size_t *n_out)
+{
+	if (n + body.n > sizeof c->room)
+		return ERR_OUT_OF_RANGE;
+	memcpy(c->room, head, n);
+	memcpy(c->room + n, body.bytes, body.n);
+	*n_out = n + body.n;
+	return ERR_OK;
+}
+
+static struct store_blob
+behind(const struct row_cache_row *row, size_t head)
+{
+	return (struct store_blob){row->value + head, row->n - head};
+}
+
+/* ── reading through ── */
+
+/* The statement's one row, if any, put into the cache: columns from 1 on are the head's numbers, 0 is the body. */
+typedef enum err (*load_fn)(struct cipher *c, struct stmt *s, size_t *n_out);
+
+static enum err
+load_plain(struct cipher *c, struct stmt *s, size_t *n_out)
+{
+	return put_together(c, "", 0, column(s, 0), n_out);
 }
 
 static enum err
-conflict_is(enum err e, enum err meaning)
+load_payment(struct cipher *c, struct stmt *s, size_t *n_out)
 {
-	return e == ERR_DB_CONFLICT ? meaning : e;
+	const struct payment_head head = {.version = (uint32_t)col_int(s, 1), .order_hash = col_int(s, 2)};
+	return put_together(c, &head, sizeof head, column(s, 0), n_out);
+}
+
+static enum err
+load_event(struct cipher *c, struct stmt *s, size_t *n_out)
+{
+	const struct event_head head = {
+		.seq = (uint64_t)col_int(s, 1), .type = (uint32_t)col_int(s, 2), .at_ms = col_int(s, 3)};
+	return put_together(c, &head, sizeof head, column(s, 0), n_out);
+}
+
+/* *row_out is never NULL on ERR_OK: present or absent. */
+static enum err
+load(struct cipher *c, const struct row_key *key, struct stmt *s, load_fn how, const struct row_cache_row **row_out)
+{
+	bool found = false;
+	size_t n = 0;
+	enum err e = stmt_row(s, &found);
+
+	if (e == ERR_OK && found)
+		e = how(c, s, &n);
+	stmt_done(s);
+	return e == ERR_OK ? row_cache_note(c->cache, key, found ? c->room : NULL, n, row_out) : e;
+}
+
+/* ── writing behind ── */
+
+static enum err
+write_payment(struct cipher *c, const struct row_cache_row *row)
+{
+	struct stmt *s =
+		db_stmt(c->db, "INSERT INTO payment(id, version, order_hash, state) VALUES (?1, ?2, ?3, ?4) "
+					   "ON CONFLICT (id) DO UPDATE SET version = excluded.version, state = excluded.state");
+	struct payment_head head;
+
+	memcpy(&head, row->value, sizeof head);
+	stmt_blob(s, 1, row->key.bytes + 2, STORE_ID_BYTES);
+	stmt_int(s, 2, head.version);
+	if (head.order_hash)
+		stmt_int(s, 3, head.order_hash);
+	else
+		stmt_null(s, 3);
+	bind_blob(s, 4, behind(row, sizeof head));
+	return run(c, s);
+}
+
+static enum err
+write_event(struct cipher *c, const struct row_cache_row *row)
+{
+	struct stmt *s =
+		db_stmt(c->db, "INSERT INTO event(seq, stream, version, type, at, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+	struct event_head head;
+	uint32_t version;
+
+	memcpy(&head, row->value, sizeof head);
+	memcpy(&version, row->key.bytes + 2 + STORE_ID_BYTES, sizeof version);
+	stmt_int(s, 1, (int64_t)head.seq);
+	stmt_blob(s, 2, row->key.bytes + 2, STORE_ID_BYTES);
+	stmt_int(s, 3, version);
+	stmt_int(s, 4, head.type);
+	stmt_int(s, 5, head.at_ms);
+	bind_blob(s, 6, behind(row, sizeof head));
+	enum err e = run(c, s);
+	return e == ERR_DB_CONFLICT ? ERR_VERSION_CONFLICT : e;
+}
+
+static enum err
+write_item(struct cipher *c, const struct row_cache_row *row)
+{
+	struct stmt *s = row->state == ROW_PRESENT
+						 ? db_stmt(c->db, "REPLACE INTO item(kind, key, value) VALUES (?1, ?2, ?3)")
+						 : db_stmt(c->db, "DELETE FROM item WHERE kind = ?1 AND key = ?2");
+
+	stmt_int(s, 1, row->key.bytes[1]);
+	bind_blob(s, 2, (struct store_blob){row->key.bytes + 2, row->key.n - 2u});
+	if (row->state == ROW_PRESENT)
+		bind_blob(s, 3, behind(row, 0));
+	return run(c, s);
+}
+
+/* Idempotency slots are tables of their own, so that one is emptied without touching the others. */
+#define SLOT_STATEMENTS(n)                                                 \
+	{                                                                      \
+		"SELECT row FROM idempotency_" #n " WHERE key = ?1",               \
+			"REPLACE INTO idempotency_" #n "(key, row) VALUES (?1, ?2)",   \
+			"DELETE FROM idempotency_" #n " WHERE key >= ?1 AND key < ?2", \
+	}
+enum slot_statement { SLOT_GET, SLOT_PUT, SLOT_SWEEP };
+static const char *const slot_sql[STORE_SLOTS][3] = {SLOT_STATEMENTS(0), SLOT_STATEMENTS(1), SLOT_STATEMENTS(2),
+													 SLOT_STATEMENTS(3), SLOT_STATEMENTS(4), SLOT_STATEMENTS(5),
+													 SLOT_STATEMENTS(6), SLOT_STATEMENTS(7)};
+
+static enum err
+write_slot(struct cipher *c, const struct row_cache_row *row)
+{
+	struct stmt *s = db_stmt(c->db, slot_sql[row->key.bytes[1]][SLOT_PUT]);
+
+	stmt_blob(s, 1, row->key.bytes + 2, IDEMPOTENCY_HASH_BYTES);
+	bind_blob(s, 2, behind(row, 0));
+	return run(c, s);
+}
+
+/* Table by table, so that each B-tree's pages and statement are used while they are warm. */
+static enum err
+flush(struct cipher *c)
+{
+	static enum err (*const write[])(struct cipher *, const struct row_cache_row *) = {[TABLE_PAYMENT] = write_payment,
+																					   [TABLE_EVENT] = write_event,
+																					   [TABLE_ITEM] = write_item,
+																					   [TABLE_SLOT] = write_slot};
+	for (uint8_t table = TABLE_PAYMENT; table <= TABLE_SLOT; table++) {
+		struct row_cache_row *row;
+		for (size_t at = 0; (row = row_cache_next(c->cache, table, &at)) != NULL;) {
+			enum err e = write[table](c, row);
+			if (e != ERR_OK)
+				return e;
+			row_cache_stored(row);
+		}
+	}
+	return ERR_OK;
+}
+
+/*
+ * Before a scan: what was written must be in the database. In the middle of a command that wrote, the database is first
+ * brought to what it was at the mark, and a real savepoint remembers that.
+ */
+static enum err
+settle(struct cipher *c)
+{
+	enum err e = ERR_OK;
+
+	if (!c->in_batch)
+		return ERR_OK;
+	if (c->marked && !c->savepoint && row_cache_wrote_since_mark(c->cache)) {
+		row_cache_swap(c->cache);
+		e = flush(c);
+		if (e == ERR_OK)
+			e = db_mark(c->db);
+		row_cache_swap(c->cache);
+		c->savepoint = e == ERR_OK;
+	}
+	return e == ERR_OK ? flush(c) : e;
 }
 
 /* ── transactions ── */
@@ -95,7 +287,9 @@ cipher_begin(void *k)
 {
 	struct cipher *c = k;
 	c->broke = ERR_OK;
-	return db_begin(c->db);
+	enum err e = db_begin(c->db);
+	c->in_batch = e == ERR_OK;
+	return e;
 }
 
 static void
@@ -104,6 +298,8 @@ cipher_rollback(void *k)
 	struct cipher *c = k;
 	db_rollback(c->db);
 	logbook_undone(c->log);
+	row_cache_rolled_back(c->cache);
+	c->in_batch = c->marked = c->savepoint = false;
 }
 
 static enum err
@@ -113,22 +309,28 @@ cipher_commit(void *k)
 	enum err e = still_open(c);
 
 	if (e == ERR_OK)
+		e = flush(c);
+	if (e == ERR_OK)
 		e = logbook_write(c->log);
 	if (e == ERR_OK)
 		e = db_commit(c->db);
-	if (e == ERR_OK)
-		logbook_committed(c->log);
-	else
+	if (e != ERR_OK) {
 		cipher_rollback(c);
-	return e;
+		return e;
+	}
+	logbook_committed(c->log);
+	row_cache_committed(c->cache);
+	c->in_batch = false;
+	return ERR_OK;
 }
 
 static enum err
 cipher_mark(void *k)
 {
 	struct cipher *c = k;
-	enum err e = still_open(c);
-	return e == ERR_OK ? db_mark(c->db) : e;
+	row_cache_mark(c->cache);
+	c->marked = true;
+	return still_open(c);
 }
 
 static enum err
@@ -136,14 +338,22 @@ cipher_release(void *k)
 {
 	struct cipher *c = k;
 	enum err e = still_open(c);
-	return e == ERR_OK ? db_mark_release(c->db) : e;
+
+	if (e == ERR_OK && c->savepoint)
+		e = db_mark_release(c->db);
+	row_cache_mark(c->cache);
+	c->marked = c->savepoint = false;
+	return e;
 }
 
 static void
 cipher_undo(void *k)
 {
 	struct cipher *c = k;
-	db_mark_undo(c->db);
+	row_cache_undo(c->cache);
+	if (c->savepoint)
+		db_mark_undo(c->db);
+	c->marked = c->savepoint = false;
 }
 
 static enum err
@@ -156,56 +366,70 @@ cipher_between_batches(void *k)
 /* ── payments ── */
 
 static enum err
+payment_row(struct cipher *c, const uint8_t id[STORE_ID_BYTES], const struct row_cache_row **row_out)
+{
+	struct row_key key = key_of(TABLE_PAYMENT, 0, id, STORE_ID_BYTES);
+
+	if ((*row_out = row_cache_get(c->cache, &key)) != NULL)
+		return ERR_OK;
+	struct stmt *s = db_stmt(c->db, "SELECT state, version, order_hash FROM payment WHERE id = ?1");
+	stmt_blob(s, 1, id, STORE_ID_BYTES);
+	return load(c, &key, s, load_payment, row_out);
+}
+
+static enum err
 cipher_payment_get(void *k, const uint8_t id[STORE_ID_BYTES], struct store_blob *state_out, bool *found_out)
 {
-	struct cipher *c = k;
-	struct stmt *s = db_stmt(c->db, "SELECT state FROM payment WHERE id = ?1");
+	const struct row_cache_row *row;
+	enum err e = payment_row(k, id, &row);
 
-	stmt_blob(s, 1, id, STORE_ID_BYTES);
-	return get_blob(c, s, state_out, found_out);
+	*found_out = e == ERR_OK && row->state == ROW_PRESENT;
+	if (*found_out)
+		*state_out = behind(row, sizeof(struct payment_head));
+	return e;
 }
 
 static enum err
 cipher_payment_put(void *k, const struct store_payment_row *row, uint32_t was)
 {
+	struct row_key key = key_of(TABLE_PAYMENT, 0, row->id, STORE_ID_BYTES);
+	const struct payment_head head = {.version = row->version, .order_hash = row->order_hash};
+	const struct row_cache_row *old;
+	struct payment_head stands = {0};
 	struct cipher *c = k;
-	struct stmt *s;
+	size_t n = 0;
 
-	if (was == 0) {
-		s = db_stmt(c->db, "INSERT INTO payment(id, version, order_hash, state) VALUES (?1, ?2, ?3, ?4)");
-		if (row->order_hash)
-			stmt_int(s, 3, row->order_hash);
-		else
-			stmt_null(s, 3);
-	} else {
-		s = db_stmt(c->db, "UPDATE payment SET version = ?2, state = ?4 WHERE id = ?1 AND version = ?3");
-		stmt_int(s, 3, was);
-	}
-	stmt_blob(s, 1, row->id, STORE_ID_BYTES);
-	stmt_int(s, 2, row->version);
-	bind_blob(s, 4, row->state);
-	enum err e = conflict_is(run(c, s), ERR_VERSION_CONFLICT);
-	return e == ERR_OK && was != 0 && db_changes(c->db) != 1 ? ERR_VERSION_CONFLICT : e;
+	enum err e = payment_row(c, row->id, &old);
+	if (e != ERR_OK)
+		return e;
+	if (old->state == ROW_PRESENT)
+		memcpy(&stands, old->value, sizeof stands);
+	if (stands.version != was)
+		return ERR_VERSION_CONFLICT;
+	e = put_together(c, &head, sizeof head, row->state, &n);
+	return e == ERR_OK ? row_cache_write(c->cache, &key, c->room, n) : e;
 }
 
 static enum err
 cipher_payment_scan(void *k, const struct store_payment_range *range, store_payment_fn visit, void *arg)
 {
 	struct cipher *c = k;
-	struct stmt *s =
-		range->order_hash
-			? db_stmt(c->db,
-					  "SELECT id, version, order_hash, state FROM payment WHERE order_hash = ?3 AND id >= ?1 AND "
-					  "id < ?2 ORDER BY id DESC")
-			: db_stmt(c->db,
-					  "SELECT id, version, order_hash, state FROM payment WHERE id >= ?1 AND id < ?2 ORDER BY id DESC");
+	struct stmt *s;
 	bool found, stop = false;
-	enum err e;
+	enum err e = settle(c);
 
+	if (e != ERR_OK)
+		return e;
+	if (range->order_hash) {
+		s = db_stmt(c->db, "SELECT id, version, order_hash, state FROM payment WHERE order_hash = ?3 AND id >= ?1 AND "
+						   "id < ?2 ORDER BY id DESC");
+		stmt_int(s, 3, range->order_hash);
+	} else {
+		s = db_stmt(c->db,
+					"SELECT id, version, order_hash, state FROM payment WHERE id >= ?1 AND id < ?2 ORDER BY id DESC");
+	}
 	stmt_blob(s, 1, range->least, STORE_ID_BYTES);
 	stmt_blob(s, 2, range->below, STORE_ID_BYTES);
-	if (range->order_hash)
-		stmt_int(s, 3, range->order_hash);
 	while ((e = stmt_row(s, &found)) == ERR_OK && found && !stop) {
 		struct store_payment_row row = {.version = (uint32_t)col_int(s, 1), .order_hash = col_int(s, 2)};
 		struct store_blob id = column(s, 0);
@@ -241,17 +465,39 @@ cipher_event_last(void *k, uint64_t *seq_out)
 static enum err
 cipher_event_add(void *k, const struct store_event_row *row)
 {
+	struct row_key key = event_key(row->stream, row->version);
+	const struct event_head head = {.seq = row->seq, .at_ms = row->at_ms, .type = row->type};
 	struct cipher *c = k;
-	struct stmt *s =
-		db_stmt(c->db, "INSERT INTO event(seq, stream, version, type, at, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+	const struct row_cache_row *old = row_cache_get(c->cache, &key);
+	size_t n = 0;
 
-	stmt_int(s, 1, (int64_t)row->seq);
-	stmt_blob(s, 2, row->stream, STORE_ID_BYTES);
-	stmt_int(s, 3, row->version);
-	stmt_int(s, 4, row->type);
-	stmt_int(s, 5, row->at_ms);
-	bind_blob(s, 6, row->payload);
-	return conflict_is(run(c, s), ERR_VERSION_CONFLICT);
+	/* The index has the last word at the flush; the payment's version, which is looked at in the same append, the
+	 * first. */
+	if (old && old->state == ROW_PRESENT)
+		return ERR_VERSION_CONFLICT;
+	enum err e = put_together(c, &head, sizeof head, row->payload, &n);
+	return e == ERR_OK ? row_cache_write(c->cache, &key, c->room, n) : e;
+}
+
+static enum err
+cipher_event_get(void *k, const uint8_t stream[STORE_ID_BYTES], uint32_t version, struct store_blob *payload_out,
+				 bool *found_out)
+{
+	struct row_key key = event_key(stream, version);
+	struct cipher *c = k;
+	const struct row_cache_row *row = row_cache_get(c->cache, &key);
+	enum err e = ERR_OK;
+
+	if (!row) {
+		struct stmt *s = db_stmt(c->db, "SELECT payload, seq, type, at FROM event WHERE stream = ?1 AND version = ?2");
+		stmt_blob(s, 1, stream, STORE_ID_BYTES);
+		stmt_int(s, 2, version);
+		e = load(c, &key, s, load_event, &row);
+	}
+	*found_out = e == ERR_OK && row->state == ROW_PRESENT;
+	if (*found_out)
+		*payload_out = behind(row, sizeof(struct event_head));
+	return e;
 }
 
 static enum err
@@ -296,9 +542,11 @@ cipher_stream_scan(void *k, const uint8_t stream[STORE_ID_BYTES], uint32_t after
 				   void *arg)
 {
 	struct cipher *c = k;
+	enum err e = settle(c);
+	if (e != ERR_OK)
+		return e;
 	struct stmt *s = db_stmt(c->db, "SELECT seq, stream, version, type, at, payload FROM event "
 									"WHERE stream = ?1 AND version > ?2 ORDER BY version");
-
 	stmt_blob(s, 1, stream, STORE_ID_BYTES);
 	stmt_int(s, 2, after_version);
 	return visit_events(s, visit, arg);
@@ -308,9 +556,13 @@ static enum err
 cipher_streams_scan(void *k, const uint8_t after[STORE_ID_BYTES], store_event_fn visit, void *arg)
 {
 	struct cipher *c = k;
+	enum err e = settle(c);
+	if (e != ERR_OK)
+		return e;
+	/* Who asks for everything compares: with what is stored, not with what we remember of it. */
+	row_cache_forget(c->cache, (const uint8_t *)"", 0);
 	struct stmt *s = db_stmt(c->db, "SELECT seq, stream, version, type, at, payload FROM event "
 									"WHERE stream > ?1 ORDER BY stream, version");
-
 	stmt_blob(s, 1, after, STORE_ID_BYTES);
 	return visit_events(s, visit, arg);
 }
@@ -318,39 +570,54 @@ cipher_streams_scan(void *k, const uint8_t after[STORE_ID_BYTES], store_event_fn
 /* ── items ── */
 
 static enum err
-cipher_item_get(void *k, enum store_item kind, struct store_blob key, struct store_blob *value_out, bool *found_out)
+item_row(struct cipher *c, enum store_item kind, struct store_blob key, const struct row_cache_row **row_out)
 {
-	struct cipher *c = k;
+	if (key.n > ROW_CACHE_KEY_MAX - 2)
+		return ERR_OUT_OF_RANGE;
+	struct row_key row = key_of(TABLE_ITEM, (uint8_t)kind, key.bytes, key.n);
+	if ((*row_out = row_cache_get(c->cache, &row)) != NULL)
+		return ERR_OK;
 	struct stmt *s = db_stmt(c->db, "SELECT value FROM item WHERE kind = ?1 AND key = ?2");
-
 	stmt_int(s, 1, kind);
 	bind_blob(s, 2, key);
-	return get_blob(c, s, value_out, found_out);
+	return load(c, &row, s, load_plain, row_out);
+}
+
+static enum err
+cipher_item_get(void *k, enum store_item kind, struct store_blob key, struct store_blob *value_out, bool *found_out)
+{
+	const struct row_cache_row *row;
+	enum err e = item_row(k, kind, key, &row);
+
+	*found_out = e == ERR_OK && row->state == ROW_PRESENT;
+	if (*found_out)
+		*value_out = behind(row, 0);
+	return e;
 }
 
 static enum err
 cipher_item_put(void *k, enum store_item kind, struct store_blob key, struct store_blob value)
 {
 	struct cipher *c = k;
-	struct stmt *s = db_stmt(c->db, "REPLACE INTO item(kind, key, value) VALUES (?1, ?2, ?3)");
 
-	stmt_int(s, 1, kind);
-	bind_blob(s, 2, key);
-	bind_blob(s, 3, value);
-	return run(c, s);
+	if (key.n > ROW_CACHE_KEY_MAX - 2)
+		return ERR_OUT_OF_RANGE;
+	struct row_key row = key_of(TABLE_ITEM, (uint8_t)kind, key.bytes, key.n);
+	return row_cache_write(c->cache, &row, value.n ? value.bytes : (const uint8_t *)"", value.n);
 }
 
 static enum err
 cipher_item_drop(void *k, enum store_item kind, struct store_blob key, bool *was_out)
 {
+	const struct row_cache_row *old;
 	struct cipher *c = k;
-	struct stmt *s = db_stmt(c->db, "DELETE FROM item WHERE kind = ?1 AND key = ?2");
+	enum err e = item_row(c, kind, key, &old);
 
-	stmt_int(s, 1, kind);
-	bind_blob(s, 2, key);
-	enum err e = run(c, s);
-	*was_out = e == ERR_OK && db_changes(c->db) == 1;
-	return e;
+	*was_out = e == ERR_OK && old->state == ROW_PRESENT;
+	if (!*was_out)
+		return e;
+	struct row_key row = old->key; /* the write may move what old points to */
+	return row_cache_write(c->cache, &row, NULL, 0);
 }
 
 static enum err
@@ -359,8 +626,10 @@ cipher_item_scan(void *k, enum store_item kind, struct store_blob after, bool fa
 	struct cipher *c = k;
 	bool found, stop = false;
 	struct stmt *s;
-	enum err e;
+	enum err e = settle(c);
 
+	if (e != ERR_OK)
+		return e;
 	if (!falling)
 		s = db_stmt(c->db, "SELECT key, value FROM item WHERE kind = ?1 AND key > ?2 ORDER BY key");
 	else if (after.n)
@@ -379,40 +648,47 @@ cipher_item_scan(void *k, enum store_item kind, struct store_blob after, bool fa
 	return e;
 }
 
-/* ── idempotency slots: a table each, so that one is emptied without touching the others ── */
+/* ── idempotency slots ── */
 
-#define SLOT_STATEMENTS(n)                                                 \
-	{                                                                      \
-		"SELECT row FROM idempotency_" #n " WHERE key = ?1",               \
-			"INSERT INTO idempotency_" #n "(key, row) VALUES (?1, ?2)",    \
-			"REPLACE INTO idempotency_" #n "(key, row) VALUES (?1, ?2)",   \
-			"DELETE FROM idempotency_" #n " WHERE key >= ?1 AND key < ?2", \
-	}
-enum slot_statement { SLOT_GET, SLOT_PUT, SLOT_REPLACE, SLOT_SWEEP };
-static const char *const slot_sql[STORE_SLOTS][4] = {SLOT_STATEMENTS(0), SLOT_STATEMENTS(1), SLOT_STATEMENTS(2),
-													 SLOT_STATEMENTS(3), SLOT_STATEMENTS(4), SLOT_STATEMENTS(5),
-													 SLOT_STATEMENTS(6), SLOT_STATEMENTS(7)};
+static enum err
+slot_row(struct cipher *c, unsigned slot, const uint8_t key[IDEMPOTENCY_HASH_BYTES],
+		 const struct row_cache_row **row_out)
+{
+	struct row_key row = key_of(TABLE_SLOT, (uint8_t)slot, key, IDEMPOTENCY_HASH_BYTES);
+
+	if ((*row_out = row_cache_get(c->cache, &row)) != NULL)
+		return ERR_OK;
+	struct stmt *s = db_stmt(c->db, slot_sql[slot][SLOT_GET]);
+	stmt_blob(s, 1, key, IDEMPOTENCY_HASH_BYTES);
+	return load(c, &row, s, load_plain, row_out);
+}
 
 static enum err
 cipher_slot_get(void *k, unsigned slot, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob *row_out,
 				bool *found_out)
 {
-	struct cipher *c = k;
-	struct stmt *s = db_stmt(c->db, slot_sql[slot][SLOT_GET]);
+	const struct row_cache_row *row;
+	enum err e = slot_row(k, slot, key, &row);
 
-	stmt_blob(s, 1, key, IDEMPOTENCY_HASH_BYTES);
-	return get_blob(c, s, row_out, found_out);
+	*found_out = e == ERR_OK && row->state == ROW_PRESENT;
+	if (*found_out)
+		*row_out = behind(row, 0);
+	return e;
 }
 
 static enum err
 cipher_slot_put(void *k, unsigned slot, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob row, bool replace)
 {
+	const struct row_cache_row *old;
 	struct cipher *c = k;
-	struct stmt *s = db_stmt(c->db, slot_sql[slot][replace ? SLOT_REPLACE : SLOT_PUT]);
+	enum err e = slot_row(c, slot, key, &old);
 
-	stmt_blob(s, 1, key, IDEMPOTENCY_HASH_BYTES);
-	bind_blob(s, 2, row);
-	return run(c, s);
+	if (e != ERR_OK)
+		return e;
+	if (old->state == ROW_PRESENT && !replace)
+		return ERR_DB_CONFLICT;
+	struct row_key own = old->key;
+	return row_cache_write(c->cache, &own, row.bytes, row.n);
 }
 
 /* Keys are random, so their first byte cuts a slot into 256 equal parts; one part at a time holds nobody up. */
@@ -423,9 +699,13 @@ cipher_slot_sweep(void *k, unsigned slot, bool *empty_out)
 	unsigned part = c->sweep_from[slot];
 	/* 17 bytes of 0xff are above every key of 16 */
 	uint8_t from[] = {(uint8_t)part}, below[IDEMPOTENCY_HASH_BYTES + 1];
+	const uint8_t cached[] = {TABLE_SLOT, (uint8_t)slot, (uint8_t)part};
 	size_t below_bytes = sizeof below;
-	struct stmt *s = db_stmt(c->db, slot_sql[slot][SLOT_SWEEP]);
 
+	enum err e = settle(c);
+	if (e != ERR_OK)
+		return e;
+	struct stmt *s = db_stmt(c->db, slot_sql[slot][SLOT_SWEEP]);
 	memset(below, 0xff, sizeof below);
 	if (part < 0xff) {
 		below[0] = (uint8_t)(part + 1);
@@ -433,9 +713,10 @@ cipher_slot_sweep(void *k, unsigned slot, bool *empty_out)
 	}
 	stmt_blob(s, 1, from, sizeof from);
 	stmt_blob(s, 2, below, below_bytes);
-	enum err e = run(c, s);
-	/* After a restart it begins anew: empty parts cost nothing. A rolled-back part is swept once more next time round.
-	 */
+	e = run(c, s);
+	row_cache_forget(c->cache, cached, sizeof cached);
+	/* After a restart it begins anew: empty parts cost nothing. A part that was rolled back goes with the slot's next
+	 * round. */
 	*empty_out = part == 0xff;
 	c->sweep_from[slot] = (uint8_t)(e == ERR_OK ? part + 1 : 0);
 	return e;
@@ -528,6 +809,7 @@ static void
 cipher_close(void *k)
 {
 	struct cipher *c = k;
+	row_cache_close(c->cache);
 	logbook_close(c->log);
 	db_close(c->db);
 	mem_free(c);
@@ -542,6 +824,8 @@ cipher_open(const struct store_options *options, void **kind_out)
 
 	if (e == ERR_OK && strlen(options->path) >= sizeof c->path)
 		e = ERR_OUT_OF_RANGE;
+	if (e == ERR_OK)
+		e = row_cache_open(CACHE_BYTES, &c->cache);
 	if (e == ERR_OK)
 		e = db_open(options->path, options->key, &how, &c->db);
 	if (e == ERR_OK)
@@ -574,6 +858,7 @@ const struct store_ops store_sqlcipher = {
 	.payment_scan = cipher_payment_scan,
 	.event_last = cipher_event_last,
 	.event_add = cipher_event_add,
+	.event_get = cipher_event_get,
 	.event_scan = cipher_event_scan,
 	.stream_scan = cipher_stream_scan,
 	.streams_scan = cipher_streams_scan,

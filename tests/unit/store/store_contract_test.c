@@ -922,6 +922,20 @@ compare_stores(struct bench *a, struct bench *b)
 	buf_clear(&db);
 }
 
+static size_t
+length_of_list(struct bench *b)
+{
+	struct buf data;
+	struct store_page page = {.data = &data, .bytes_max = 57344};
+	sp_list_query q = {.limit = 100};
+
+	buf_init(&data, 1 << 20);
+	OK(store_payment_list(b->s, &q, NULL, 0, &page));
+	size_t n = data.len;
+	buf_clear(&data);
+	return n;
+}
+
 static void
 random_work_leaves_both_kinds_the_same(void **arg)
 {
@@ -940,7 +954,8 @@ random_work_leaves_both_kinds_the_same(void **arg)
 			OK(store_begin(both[k]->s));
 		while (n-- > 0) {
 			struct random_step step = {draw(12), draw(PAYMENTS), draw(40), 1 + draw(7), {""}};
-			bool undo = draw(6) == 0;
+			bool undo = draw(6) == 0, look = draw(4) == 0;
+			size_t lengths[2];
 			enum err e[2];
 			id_new(step.what == 2 ? "rcp" : "cap", T0 + batch, &step.fresh);
 			if (batch < 4)
@@ -957,12 +972,15 @@ random_work_leaves_both_kinds_the_same(void **arg)
 					e[k] = command(both[k], payments[step.payment].text, &c);
 				else
 					e[k] = random_step(both[k], &step, payments);
+				/* a list in the middle of a command sees what it wrote, and undo takes it back all the same */
+				lengths[k] = look ? length_of_list(both[k]) : 0;
 				if (e[k] != ERR_OK || undo)
 					store_undo(both[k]->s);
 				else
 					OK(store_release(both[k]->s));
 			}
 			assert_int_equal(e[0], e[1]);
+			assert_int_equal(lengths[0], lengths[1]);
 			done += e[0] == ERR_OK;
 		}
 		for (unsigned k = 0; k < 2; k++) {
