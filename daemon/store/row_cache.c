@@ -11,6 +11,7 @@ struct node {
 	struct row_cache_row row;
 	size_t room;
 	bool touched; /* written in this batch */
+	bool keep;
 	struct node *next_in_bucket, *older, *newer;
 };
 
@@ -33,12 +34,17 @@ struct row_cache {
 	size_t n_changes, changes_room;
 };
 
+/* Keys are table, kind, then ids or HMACs: a multiplication for each eight bytes spreads them well enough. */
 static size_t
 bucket_of(const struct row_key *key)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
-	for (size_t i = 0; i < key->n; i++)
-		h = (h ^ key->bytes[i]) * UINT64_C(1099511628211);
+	uint64_t h = key->n, w;
+
+	for (size_t i = 0; i < key->n; i += sizeof w) {
+		memcpy(&w, key->bytes + i, sizeof w); /* keys are zero beyond their end, and the array is a multiple of eight */
+		h = (h ^ w) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= h >> 29;
+	}
 	return (size_t)(h >> 32) & (BUCKETS - 1);
 }
 
@@ -188,7 +194,7 @@ grow(void **array, size_t *room, size_t n, size_t size)
 }
 
 enum err
-row_cache_write(struct row_cache *c, const struct row_key *key, const void *value, size_t n)
+row_cache_write(struct row_cache *c, const struct row_key *key, const void *value, size_t n, bool keep)
 {
 	struct node *node = find(c, key);
 	/* The old value moves into the journal with its memory; the new one gets its own. */
@@ -207,6 +213,7 @@ row_cache_write(struct row_cache *c, const struct row_key *key, const void *valu
 		c->touched[c->n_touched++] = node;
 	node->touched = true;
 	row->dirty = true;
+	node->keep = keep;
 	c->bytes += n - node->room;
 	row->value = own;
 	node->room = n;
@@ -284,8 +291,11 @@ row_cache_committed(struct row_cache *c)
 {
 	forget_changes(c);
 	for (size_t i = 0; i < c->n_touched; i++) {
-		assert(!c->touched[i]->row.dirty);
-		c->touched[i]->touched = false;
+		struct node *n = c->touched[i];
+		assert(!n->row.dirty);
+		n->touched = false;
+		if (!n->keep || n->row.state != ROW_PRESENT)
+			drop(c, n);
 	}
 	c->n_touched = 0;
 	evict(c);

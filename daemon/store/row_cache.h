@@ -47,8 +47,9 @@ const struct row_cache_row *row_cache_get(struct row_cache *c, const struct row_
 /* What the database said: value, or absent (value NULL). Nothing is changed if the key is known. ERR_MEMORY. */
 enum err row_cache_note(struct row_cache *c, const struct row_key *key, const void *value, size_t n,
 						const struct row_cache_row **row_out) MUST;
-/* Write (value NULL: remove). ERR_MEMORY: nothing changed. */
-enum err row_cache_write(struct row_cache *c, const struct row_key *key, const void *value, size_t n) MUST;
+/* Write (value NULL: remove). keep: likely to be read soon, so worth keeping after the commit. ERR_MEMORY: nothing
+ * changed. */
+enum err row_cache_write(struct row_cache *c, const struct row_key *key, const void *value, size_t n, bool keep) MUST;
 
 void row_cache_mark(struct row_cache *c);
 void row_cache_undo(struct row_cache *c);

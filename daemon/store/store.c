@@ -31,8 +31,6 @@ store_open(const struct store_ops *ops, const struct store_options *options, str
 	if (e == ERR_OK)
 		e = store_item_get_message(s, STORE_ITEM_POSITION, store_blob_of(position_key, sizeof position_key),
 								   sp_store_position_fields, &s->now.position, &found);
-	if (e == ERR_OK)
-		e = store_slots_load(s);
 out:
 	if (e != ERR_OK) {
 		store_close(s);
@@ -155,8 +153,7 @@ enum err
 store_between_batches(struct store *s)
 {
 	assert(!s->in_batch);
-	enum err e = store_slots_sweep(s);
-	return e == ERR_OK ? s->ops->between_batches(s->kind) : e;
+	return s->ops->between_batches(s->kind, s->now_ms);
 }
 
 /* ── items ── */

@@ -26,13 +26,9 @@ struct store_hot {
 #define STORE_ACCOUNTS_KEPT 64
 
 /* What a batch changes in memory. */
-struct store_slot {
-	int64_t accept_until_ms, free_after_ms; /* 0: free */
-};
 struct store_state {
 	uint64_t seq; /* of the last event */
 	sp_store_position position;
-	struct store_slot slots[STORE_SLOTS];
 };
 
 struct store {
@@ -90,8 +86,5 @@ store_kept_forget(struct store *s)
 /* Keep the entry of an event that was just appended. */
 void store_outbox_keep(struct store *s, const struct store_event_row *row, const sp_payment_state *state,
 					   const struct payment_event *ev);
-/* Slots as they were when the store was last open. */
-enum err store_slots_load(struct store *s) MUST;
-enum err store_slots_sweep(struct store *s) MUST;
 
 #endif

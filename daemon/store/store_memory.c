@@ -13,7 +13,7 @@
 #define KEY_MAX 128
 
 /* First byte of a key: which table. */
-enum table { TABLE_PAYMENT = 1, TABLE_STREAM, TABLE_SEQUENCE, TABLE_ITEM, TABLE_SLOT };
+enum table { TABLE_PAYMENT = 1, TABLE_STREAM, TABLE_SEQUENCE, TABLE_ITEM, TABLE_KEY };
 
 struct key {
 	uint8_t bytes[KEY_MAX];
@@ -510,52 +510,58 @@ memory_item_scan(void *k, enum store_item kind, struct store_blob after, bool fa
 	return e;
 }
 
-/* ── slots ── */
+/* ── idempotency keys: expiry, row ── */
 
 static struct key
-slot_key(unsigned slot, const uint8_t *key)
+idempotency_key(const uint8_t *key)
 {
-	struct key k = key_of(TABLE_SLOT, (uint8_t)slot);
-	if (key)
-		key_add(&k, key, IDEMPOTENCY_HASH_BYTES);
+	struct key k = key_of(TABLE_KEY, 0);
+	key_add(&k, key, IDEMPOTENCY_HASH_BYTES);
 	return k;
 }
 
 static enum err
-memory_slot_get(void *k, unsigned slot, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob *row_out,
-				bool *found_out)
+memory_key_get(void *k, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob *row_out, bool *found_out)
 {
-	struct key slotted = slot_key(slot, key);
-	*found_out = read_row(k, &slotted, row_out);
+	struct key own = idempotency_key(key);
+	struct store_blob row;
+
+	*found_out = read_row(k, &own, &row);
+	if (*found_out)
+		*row_out = (struct store_blob){row.bytes + 8, row.n - 8};
 	return ERR_OK;
 }
 
 static enum err
-memory_slot_put(void *k, unsigned slot, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob row, bool replace)
+memory_key_put(void *k, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob row, int64_t expires_at_ms)
 {
-	struct key slotted = slot_key(slot, key);
-	struct store_blob old;
+	struct key own = idempotency_key(key), head = {.n = 0};
+	uint8_t *value = mem_new(1, 8 + row.n);
 
-	if (!replace && read_row(k, &slotted, &old))
-		return ERR_DB_CONFLICT;
-	return write_row(k, &slotted, row.bytes, row.n);
+	if (!value)
+		return ERR_MEMORY;
+	key_add_number(&head, (uint64_t)expires_at_ms, 8);
+	memcpy(value, head.bytes, head.n);
+	memcpy(value + 8, row.bytes, row.n);
+	enum err e = write_row(k, &own, value, 8 + row.n);
+	mem_free(value);
+	return e;
 }
 
 static enum err
-memory_slot_sweep(void *k, unsigned slot, bool *empty_out)
+memory_between_batches(void *k, int64_t now_ms)
 {
 	struct memory *m = k;
-	struct key first = slot_key(slot, NULL);
+	const struct key first = key_of(TABLE_KEY, 0);
 	bool found;
-	size_t at;
 
-	while ((at = place(m, &first, &found)) < m->n_rows && same_table(&m->rows[at], &first)) {
-		struct key gone = m->rows[at].key;
-		enum err e = write_row(m, &gone, NULL, 0);
-		if (e != ERR_OK)
-			return e;
+	for (size_t at = place(m, &first, &found); at < m->n_rows && same_table(&m->rows[at], &first);) {
+		struct key key = m->rows[at].key;
+		if ((int64_t)number_of(m->rows[at].value, 8) < now_ms)
+			set(m, &key, NULL, 0);
+		else
+			at++;
 	}
-	*empty_out = true;
 	return ERR_OK;
 }
 
@@ -748,7 +754,7 @@ const struct store_ops store_memory = {
 	.mark = memory_mark,
 	.release = memory_nothing,
 	.undo = memory_undo,
-	.between_batches = memory_nothing,
+	.between_batches = memory_between_batches,
 	.payment_get = memory_payment_get,
 	.payment_put = memory_payment_put,
 	.payment_scan = memory_payment_scan,
@@ -762,9 +768,8 @@ const struct store_ops store_memory = {
 	.item_put = memory_item_put,
 	.item_drop = memory_item_drop,
 	.item_scan = memory_item_scan,
-	.slot_get = memory_slot_get,
-	.slot_put = memory_slot_put,
-	.slot_sweep = memory_slot_sweep,
+	.key_get = memory_key_get,
+	.key_put = memory_key_put,
 	.leaf = memory_leaf,
 	.leaves_queued = memory_leaves_queued,
 	.leaves_drop_after = memory_leaves_drop_after,

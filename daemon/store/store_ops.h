@@ -48,7 +48,6 @@ enum store_item {
 	STORE_ITEM_MERCHANT,
 	STORE_ITEM_ACCOUNT,
 	STORE_ITEM_SETTING,
-	STORE_ITEM_IDEMPOTENCY_SLOT,
 };
 
 /* A visitor's *stop_out ends the scan without an error. */
@@ -67,7 +66,8 @@ struct store_ops {
 	enum err (*mark)(void *k);
 	enum err (*release)(void *k);
 	void (*undo)(void *k);
-	enum err (*between_batches)(void *k);
+	/* Not in a batch; now_ms for what has expired. */
+	enum err (*between_batches)(void *k, int64_t now_ms);
 
 	enum err (*payment_get)(void *k, const uint8_t id[STORE_ID_BYTES], struct store_blob *state_out, bool *found_out);
 	/* The row must have this version; 0: there is none. ERR_VERSION_CONFLICT. */
@@ -94,13 +94,11 @@ struct store_ops {
 	enum err (*item_scan)(void *k, enum store_item kind, struct store_blob after, bool falling, store_item_fn visit,
 						  void *arg);
 
-	/* Idempotency rows live in slots that are emptied whole. ERR_DB_CONFLICT: the key is in this slot. */
-	enum err (*slot_get)(void *k, unsigned slot, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob *row_out,
-						 bool *found_out);
-	enum err (*slot_put)(void *k, unsigned slot, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob row,
-						 bool replace);
-	/* Empty a part of a slot; *empty_out: all of it is gone. In a batch. */
-	enum err (*slot_sweep)(void *k, unsigned slot, bool *empty_out);
+	/* Idempotency: the newest row of a key, expired or not. */
+	enum err (*key_get)(void *k, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob *row_out,
+						bool *found_out);
+	enum err (*key_put)(void *k, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob row,
+						int64_t expires_at_ms);
 
 	enum err (*leaf)(void *k, const struct leaf *l, uint64_t *seq_out);
 	size_t (*leaves_queued)(void *k);
@@ -116,7 +114,5 @@ struct store_ops {
 	enum err (*note_set)(void *k, const char *note, size_t bytes, uint64_t size);
 	uint64_t (*bytes)(void *k);
 };
-
-#define STORE_SLOTS 8
 
 #endif

@@ -1,15 +1,16 @@
 #include "daemon/store/store_schema.h"
 
 #include "daemon/db/logbook.h"
+#include "daemon/store/key_index.h"
 
 /*
  * What each table is for, and why it is as it is:
- *   event         the truth, append-only, in order of seq (the outbox is a position in it); unique per stream and
- * version. Streams are ULIDs of payments, so the index grows at its end like the table. payment       the read model:
- * the encoded state under the same ULID; without rowid, so one B-tree and newest last. order_hash is an index entry of
- * eight bytes and only where there is an order id. item          small ordered maps (attempts without a result,
- * refunds' payments, clients, …), told apart by kind. idempotency_n slots of keys (16 bytes of an HMAC) pointing to
- * payment and operation; see store_idempotency.c.
+ * - event: the truth, append-only, in order of seq (the outbox is a position in it); unique per stream and version.
+ *   Streams are ULIDs of payments, so the index grows at its end like the table.
+ * - payment: the read model, the encoded state under the same ULID; without rowid, so one B-tree and newest last.
+ *   order_hash is an index entry of eight bytes, and only where there is an order id.
+ * - item: small ordered maps (attempts without a result, refunds' payments, clients and so on), told apart by kind.
+ * - idempotency_*: keys that point to payment and operation, see key_index.h.
  */
 static const char tables[] =
 	"CREATE TABLE event(seq INTEGER PRIMARY KEY, stream BLOB NOT NULL, version INTEGER NOT NULL, type INTEGER NOT NULL,"
@@ -19,19 +20,11 @@ static const char tables[] =
 	" STRICT, WITHOUT ROWID;"
 	"CREATE INDEX payment_order ON payment(order_hash, id) WHERE order_hash IS NOT NULL;"
 	"CREATE TABLE item(kind INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key))"
-	" STRICT, WITHOUT ROWID;"
-	"CREATE TABLE idempotency_0(key BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE idempotency_1(key BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE idempotency_2(key BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE idempotency_3(key BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE idempotency_4(key BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE idempotency_5(key BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE idempotency_6(key BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE idempotency_7(key BLOB PRIMARY KEY, row BLOB NOT NULL) STRICT, WITHOUT ROWID;";
+	" STRICT, WITHOUT ROWID;";
 
 enum err
 store_schema_migrate(struct db *d)
 {
-	const char *const migrations[] = {logbook_schema, tables};
+	const char *const migrations[] = {logbook_schema, tables, key_index_schema};
 	return db_migrate(d, migrations, sizeof migrations / sizeof *migrations);
 }

@@ -10,25 +10,28 @@
 #include "daemon/base/mem.h"
 #include "daemon/db/db.h"
 #include "daemon/db/logbook.h"
+#include "daemon/store/key_index.h"
 #include "daemon/store/row_cache.h"
 #include "daemon/store/store_ops.h"
 #include "daemon/store/store_schema.h"
 
 /* Recent rows that are kept to spare their reading: some thousand payments. */
-#define CACHE_BYTES ((size_t)4 << 20)
+#define CACHE_BYTES ((size_t)2 << 20)
 
-enum table { TABLE_PAYMENT = 1, TABLE_EVENT, TABLE_ITEM, TABLE_SLOT };
+enum table { TABLE_PAYMENT = 1, TABLE_EVENT, TABLE_ITEM, TABLE_KEY };
 
 struct cipher {
 	struct db *db;
 	struct logbook *log;
 	struct row_cache *cache;
+	struct key_index *keys;
 	char path[256];
-	enum err broke;                  /* why SQLite ended the transaction by itself, if it did */
-	bool in_batch, marked;           /* marked: a command is under way */
-	bool savepoint;                  /* its rows had to go into the database */
-	uint8_t sweep_from[STORE_SLOTS]; /* first key byte that a sweep has not been to */
-	uint8_t room[65536 + 64];        /* to put a row together */
+	enum err broke;        /* why SQLite ended the transaction by itself, if it did */
+	bool in_batch, marked; /* marked: a command is under way */
+	bool savepoint;        /* its rows had to go into the database */
+	unsigned keys_at_savepoint;
+	int64_t now_ms;
+	uint8_t room[65536 + 64]; /* to put a row together */
 };
 
 /* ── small steps ── */
@@ -216,26 +219,19 @@ write_item(struct cipher *c, const struct row_cache_row *row)
 	return run(c, s);
 }
 
-/* Idempotency slots are tables of their own, so that one is emptied without touching the others. */
-#define SLOT_STATEMENTS(n)                                                 \
-	{                                                                      \
-		"SELECT row FROM idempotency_" #n " WHERE key = ?1",               \
-			"REPLACE INTO idempotency_" #n "(key, row) VALUES (?1, ?2)",   \
-			"DELETE FROM idempotency_" #n " WHERE key >= ?1 AND key < ?2", \
-	}
-enum slot_statement { SLOT_GET, SLOT_PUT, SLOT_SWEEP };
-static const char *const slot_sql[STORE_SLOTS][3] = {SLOT_STATEMENTS(0), SLOT_STATEMENTS(1), SLOT_STATEMENTS(2),
-													 SLOT_STATEMENTS(3), SLOT_STATEMENTS(4), SLOT_STATEMENTS(5),
-													 SLOT_STATEMENTS(6), SLOT_STATEMENTS(7)};
-
 static enum err
-write_slot(struct cipher *c, const struct row_cache_row *row)
+write_key(struct cipher *c, const struct row_cache_row *row)
 {
-	struct stmt *s = db_stmt(c->db, slot_sql[row->key.bytes[1]][SLOT_PUT]);
+	struct store_blob body = behind(row, sizeof(int64_t));
+	int64_t expires_at_ms;
 
-	stmt_blob(s, 1, row->key.bytes + 2, IDEMPOTENCY_HASH_BYTES);
-	bind_blob(s, 2, behind(row, 0));
-	return run(c, s);
+	memcpy(&expires_at_ms, row->value, sizeof expires_at_ms);
+	enum err e = still_open(c);
+	if (e == ERR_OK)
+		e = key_index_add(c->keys, row->key.bytes + 2, body.bytes, body.n, expires_at_ms);
+	if (e != ERR_OK)
+		c->broke = e;
+	return e;
 }
 
 /* Table by table, so that each B-tree's pages and statement are used while they are warm. */
@@ -245,8 +241,8 @@ flush(struct cipher *c)
 	static enum err (*const write[])(struct cipher *, const struct row_cache_row *) = {[TABLE_PAYMENT] = write_payment,
 																					   [TABLE_EVENT] = write_event,
 																					   [TABLE_ITEM] = write_item,
-																					   [TABLE_SLOT] = write_slot};
-	for (uint8_t table = TABLE_PAYMENT; table <= TABLE_SLOT; table++) {
+																					   [TABLE_KEY] = write_key};
+	for (uint8_t table = TABLE_PAYMENT; table <= TABLE_KEY; table++) {
 		struct row_cache_row *row;
 		for (size_t at = 0; (row = row_cache_next(c->cache, table, &at)) != NULL;) {
 			enum err e = write[table](c, row);
@@ -276,6 +272,7 @@ settle(struct cipher *c)
 			e = db_mark(c->db);
 		row_cache_swap(c->cache);
 		c->savepoint = e == ERR_OK;
+		c->keys_at_savepoint = key_index_added(c->keys);
 	}
 	return e == ERR_OK ? flush(c) : e;
 }
@@ -298,6 +295,7 @@ cipher_rollback(void *k)
 	struct cipher *c = k;
 	db_rollback(c->db);
 	logbook_undone(c->log);
+	key_index_rolled_back(c->keys);
 	row_cache_rolled_back(c->cache);
 	c->in_batch = c->marked = c->savepoint = false;
 }
@@ -311,6 +309,8 @@ cipher_commit(void *k)
 	if (e == ERR_OK)
 		e = flush(c);
 	if (e == ERR_OK)
+		e = key_index_fold(c->keys, c->now_ms);
+	if (e == ERR_OK)
 		e = logbook_write(c->log);
 	if (e == ERR_OK)
 		e = db_commit(c->db);
@@ -319,6 +319,7 @@ cipher_commit(void *k)
 		return e;
 	}
 	logbook_committed(c->log);
+	key_index_committed(c->keys);
 	row_cache_committed(c->cache);
 	c->in_batch = false;
 	return ERR_OK;
@@ -351,16 +352,22 @@ cipher_undo(void *k)
 {
 	struct cipher *c = k;
 	row_cache_undo(c->cache);
-	if (c->savepoint)
+	if (c->savepoint) {
 		db_mark_undo(c->db);
+		key_index_drop_after(c->keys, c->keys_at_savepoint);
+	}
 	c->marked = c->savepoint = false;
 }
 
 static enum err
-cipher_between_batches(void *k)
+cipher_between_batches(void *k, int64_t now_ms)
 {
 	struct cipher *c = k;
-	return db_between_batches(c->db);
+	bool more;
+
+	c->now_ms = now_ms;
+	enum err e = key_index_sweep(c->keys, now_ms, &more);
+	return e == ERR_OK ? db_between_batches(c->db) : e;
 }
 
 /* ── payments ── */
@@ -407,7 +414,7 @@ cipher_payment_put(void *k, const struct store_payment_row *row, uint32_t was)
 	if (stands.version != was)
 		return ERR_VERSION_CONFLICT;
 	e = put_together(c, &head, sizeof head, row->state, &n);
-	return e == ERR_OK ? row_cache_write(c->cache, &key, c->room, n) : e;
+	return e == ERR_OK ? row_cache_write(c->cache, &key, c->room, n, true) : e;
 }
 
 static enum err
@@ -476,7 +483,8 @@ cipher_event_add(void *k, const struct store_event_row *row)
 	if (old && old->state == ROW_PRESENT)
 		return ERR_VERSION_CONFLICT;
 	enum err e = put_together(c, &head, sizeof head, row->payload, &n);
-	return e == ERR_OK ? row_cache_write(c->cache, &key, c->room, n) : e;
+	/* The first event is what a payment is shown with. */
+	return e == ERR_OK ? row_cache_write(c->cache, &key, c->room, n, row->version == 1) : e;
 }
 
 static enum err
@@ -603,7 +611,7 @@ cipher_item_put(void *k, enum store_item kind, struct store_blob key, struct sto
 	if (key.n > ROW_CACHE_KEY_MAX - 2)
 		return ERR_OUT_OF_RANGE;
 	struct row_key row = key_of(TABLE_ITEM, (uint8_t)kind, key.bytes, key.n);
-	return row_cache_write(c->cache, &row, value.n ? value.bytes : (const uint8_t *)"", value.n);
+	return row_cache_write(c->cache, &row, value.n ? value.bytes : (const uint8_t *)"", value.n, true);
 }
 
 static enum err
@@ -617,7 +625,7 @@ cipher_item_drop(void *k, enum store_item kind, struct store_blob key, bool *was
 	if (!*was_out)
 		return e;
 	struct row_key row = old->key; /* the write may move what old points to */
-	return row_cache_write(c->cache, &row, NULL, 0);
+	return row_cache_write(c->cache, &row, NULL, 0, false);
 }
 
 static enum err
@@ -648,78 +656,32 @@ cipher_item_scan(void *k, enum store_item kind, struct store_blob after, bool fa
 	return e;
 }
 
-/* ── idempotency slots ── */
+/* ── idempotency keys ── */
 
 static enum err
-slot_row(struct cipher *c, unsigned slot, const uint8_t key[IDEMPOTENCY_HASH_BYTES],
-		 const struct row_cache_row **row_out)
+cipher_key_get(void *k, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob *row_out, bool *found_out)
 {
-	struct row_key row = key_of(TABLE_SLOT, (uint8_t)slot, key, IDEMPOTENCY_HASH_BYTES);
+	struct row_key own = key_of(TABLE_KEY, 0, key, IDEMPOTENCY_HASH_BYTES);
+	struct cipher *c = k;
+	const struct row_cache_row *row = row_cache_get(c->cache, &own);
 
-	if ((*row_out = row_cache_get(c->cache, &row)) != NULL)
+	*found_out = row && row->state == ROW_PRESENT;
+	if (*found_out) {
+		*row_out = behind(row, sizeof(int64_t));
 		return ERR_OK;
-	struct stmt *s = db_stmt(c->db, slot_sql[slot][SLOT_GET]);
-	stmt_blob(s, 1, key, IDEMPOTENCY_HASH_BYTES);
-	return load(c, &row, s, load_plain, row_out);
-}
-
-static enum err
-cipher_slot_get(void *k, unsigned slot, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob *row_out,
-				bool *found_out)
-{
-	const struct row_cache_row *row;
-	enum err e = slot_row(k, slot, key, &row);
-
-	*found_out = e == ERR_OK && row->state == ROW_PRESENT;
-	if (*found_out)
-		*row_out = behind(row, 0);
-	return e;
-}
-
-static enum err
-cipher_slot_put(void *k, unsigned slot, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob row, bool replace)
-{
-	const struct row_cache_row *old;
-	struct cipher *c = k;
-	enum err e = slot_row(c, slot, key, &old);
-
-	if (e != ERR_OK)
-		return e;
-	if (old->state == ROW_PRESENT && !replace)
-		return ERR_DB_CONFLICT;
-	struct row_key own = old->key;
-	return row_cache_write(c->cache, &own, row.bytes, row.n);
-}
-
-/* Keys are random, so their first byte cuts a slot into 256 equal parts; one part at a time holds nobody up. */
-static enum err
-cipher_slot_sweep(void *k, unsigned slot, bool *empty_out)
-{
-	struct cipher *c = k;
-	unsigned part = c->sweep_from[slot];
-	/* 17 bytes of 0xff are above every key of 16 */
-	uint8_t from[] = {(uint8_t)part}, below[IDEMPOTENCY_HASH_BYTES + 1];
-	const uint8_t cached[] = {TABLE_SLOT, (uint8_t)slot, (uint8_t)part};
-	size_t below_bytes = sizeof below;
-
-	enum err e = settle(c);
-	if (e != ERR_OK)
-		return e;
-	struct stmt *s = db_stmt(c->db, slot_sql[slot][SLOT_SWEEP]);
-	memset(below, 0xff, sizeof below);
-	if (part < 0xff) {
-		below[0] = (uint8_t)(part + 1);
-		below_bytes = 1;
 	}
-	stmt_blob(s, 1, from, sizeof from);
-	stmt_blob(s, 2, below, below_bytes);
-	e = run(c, s);
-	row_cache_forget(c->cache, cached, sizeof cached);
-	/* After a restart it begins anew: empty parts cost nothing. A part that was rolled back goes with the slot's next
-	 * round. */
-	*empty_out = part == 0xff;
-	c->sweep_from[slot] = (uint8_t)(e == ERR_OK ? part + 1 : 0);
-	return e;
+	/* Almost always a new key: the index says so from memory. */
+	return key_index_get(c->keys, key, &row_out->bytes, &row_out->n, found_out);
+}
+
+static enum err
+cipher_key_put(void *k, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob row, int64_t expires_at_ms)
+{
+	struct row_key own = key_of(TABLE_KEY, 0, key, IDEMPOTENCY_HASH_BYTES);
+	struct cipher *c = k;
+	size_t n;
+	enum err e = put_together(c, &expires_at_ms, sizeof expires_at_ms, row, &n);
+	return e == ERR_OK ? row_cache_write(c->cache, &own, c->room, n, false) : e;
 }
 
 /* ── the log ── */
@@ -810,6 +772,7 @@ cipher_close(void *k)
 {
 	struct cipher *c = k;
 	row_cache_close(c->cache);
+	key_index_close(c->keys);
 	logbook_close(c->log);
 	db_close(c->db);
 	mem_free(c);
@@ -830,6 +793,8 @@ cipher_open(const struct store_options *options, void **kind_out)
 		e = db_open(options->path, options->key, &how, &c->db);
 	if (e == ERR_OK)
 		e = store_schema_migrate(c->db);
+	if (e == ERR_OK)
+		e = key_index_open(c->db, options->idempotency_ttl_ms, &c->keys);
 	if (e == ERR_OK)
 		e = logbook_open(c->db, options->origin, options->install, options->proc, &c->log);
 	if (e == ERR_OK)
@@ -866,9 +831,8 @@ const struct store_ops store_sqlcipher = {
 	.item_put = cipher_item_put,
 	.item_drop = cipher_item_drop,
 	.item_scan = cipher_item_scan,
-	.slot_get = cipher_slot_get,
-	.slot_put = cipher_slot_put,
-	.slot_sweep = cipher_slot_sweep,
+	.key_get = cipher_key_get,
+	.key_put = cipher_key_put,
 	.leaf = cipher_leaf,
 	.leaves_queued = cipher_leaves_queued,
 	.leaves_drop_after = cipher_leaves_drop_after,
