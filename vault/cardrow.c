@@ -9,6 +9,7 @@
 #include "daemon/base/id.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "vault/cardseal.h"
 #include "vault/cvc.h"
 
 #define SURROGATE_TRIES 64
@@ -17,22 +18,6 @@
 	"id, token, merchant, format, fingerprint, brand, bin, last4, dek, pan, epk, person, version, cvc, uses, " \
 	"max_uses,"                                                                                                \
 	" created_at_ms, expires_at_ms, single_use, customer"
-
-/* ── places and keys ── */
-
-static struct record_place
-place_of(const struct vault *v, const char *token, const char *merchant, const char *column, uint32_t generation,
-		 uint32_t version)
-{
-	return (struct record_place){.install = v->boot.install,
-								 .table = "token",
-								 .kind = "card",
-								 .column = column,
-								 .token = token,
-								 .merchant = merchant,
-								 .key_generation = generation,
-								 .version = version};
-}
 
 /* ── new tokens ── */
 
@@ -109,51 +94,6 @@ draw_token(struct vault *v, const struct cardrow_new *n, char *out)
 	return ERR_LIMIT;
 }
 
-static enum err
-seal_pan(struct vault *v, const struct cardrow_new *n, const char *token, uint32_t *generation_out, uint8_t *out)
-{
-	uint8_t plain[CARDROW_PAN_BYTES] = {0};
-	const struct xaes *x = NULL;
-	enum err e = keyring_active(v->keys, KEY_DEK, generation_out);
-	if (e == ERR_OK)
-		e = keyring_xaes(v->keys, KEY_DEK, *generation_out, KEY_PROTECT, &x);
-	if (e != ERR_OK)
-		return e;
-	struct record_place p = place_of(v, token, n->merchant, "pan", *generation_out, 1);
-	plain[0] = (uint8_t)n->card->pan_len;
-	memcpy(plain + 1, n->card->pan, n->card->pan_len);
-	e = record_seal(x, &p, plain, sizeof plain, out);
-	mem_wipe(plain, sizeof plain);
-	return e;
-}
-
-static enum err
-seal_person(struct vault *v, const struct cardrow_new *n, const char *token, uint32_t *generation_out, uint8_t *out,
-			size_t *bytes_out)
-{
-	uint8_t plain[CARDROW_PERSON_MAX];
-	const struct card *c = n->card;
-	const struct xaes *x = NULL;
-	size_t bytes = 3 + c->holder_len;
-	enum err e = keyring_active(v->keys, KEY_EPK, generation_out);
-	if (e == ERR_OK)
-		e = keyring_xaes(v->keys, KEY_EPK, *generation_out, KEY_PROTECT, &x);
-	if (e != ERR_OK)
-		return e;
-	if (c->holder_len > CARDROW_HOLDER_MAX)
-		return ERR_OUT_OF_RANGE;
-	plain[0] = (uint8_t)c->exp_month;
-	plain[1] = (uint8_t)(c->exp_year >> 8);
-	plain[2] = (uint8_t)c->exp_year;
-	if (c->holder_len > 0)
-		memcpy(plain + 3, c->holder, c->holder_len);
-	struct record_place p = place_of(v, token, n->merchant, "person", *generation_out, 1);
-	e = record_seal(x, &p, plain, bytes, out);
-	*bytes_out = bytes + RECORD_EXTRA_BYTES;
-	mem_wipe(plain, sizeof plain);
-	return e;
-}
-
 static void
 bind_masked(struct stmt *s, const struct cardrow_new *n)
 {
@@ -176,9 +116,9 @@ cardrow_insert(struct vault *v, const struct cardrow_new *n, char *token_out)
 	const struct secret *key = NULL;
 	enum err e = draw_token(v, n, token_out);
 	if (e == ERR_OK)
-		e = seal_pan(v, n, token_out, &dek, pan);
+		e = cardseal_pan(v, n, token_out, &dek, pan);
 	if (e == ERR_OK)
-		e = seal_person(v, n, token_out, &epk, person, &person_bytes);
+		e = cardseal_person(v, n, token_out, &epk, person, &person_bytes);
 	if (e == ERR_OK)
 		e = keyring_active(v->keys, KEY_FPK, &fpk);
 	if (e == ERR_OK)
@@ -253,14 +193,13 @@ take_row(struct stmt *s, struct cardrow *r)
 }
 
 /* The fixed tokens of a test installation: nothing is stored for them. */
-#define TEST_MONTH 12
-#define TEST_YEAR  2040
-
 static struct card
 test_card(const char *number)
 {
-	return (struct card){
-		.pan = (const uint8_t *)number, .pan_len = strlen(number), .exp_month = TEST_MONTH, .exp_year = TEST_YEAR};
+	return (struct card){.pan = (const uint8_t *)number,
+						 .pan_len = strlen(number),
+						 .exp_month = CARDROW_TEST_MONTH,
+						 .exp_year = CARDROW_TEST_YEAR};
 }
 
 static enum err
@@ -333,74 +272,19 @@ cardrow_usable(const struct cardrow *r, int64_t wall_ms)
 	return r->max_uses > 0 && r->uses >= r->max_uses ? ERR_TOKEN_USED_UP : ERR_OK;
 }
 
-/* ── opening ── */
-
-static enum err
-open_person(struct vault *v, const struct cardrow *r, struct cardrow_clear *out)
-{
-	uint8_t plain[CARDROW_PERSON_MAX];
-	const struct xaes *x = NULL;
-	if (r->id == 0) {
-		out->exp_month = TEST_MONTH;
-		out->exp_year = TEST_YEAR;
-		return ERR_OK;
-	}
-	enum err e = keyring_xaes(v->keys, KEY_EPK, r->epk, KEY_PROCESS, &x);
-	if (e != ERR_OK)
-		return e;
-	if (r->person_bytes < RECORD_EXTRA_BYTES + 3)
-		return ERR_RECORD_CORRUPT;
-	struct record_place p = place_of(v, r->token, r->merchant, "person", r->epk, r->version);
-	e = record_open(x, &p, r->person, r->person_bytes, plain);
-	if (e == ERR_OK) {
-		out->exp_month = plain[0];
-		out->exp_year = (uint32_t)plain[1] << 8 | plain[2];
-		out->holder_len = r->person_bytes - RECORD_EXTRA_BYTES - 3;
-		memcpy(out->holder, plain + 3, out->holder_len);
-	}
-	mem_wipe(plain, sizeof plain);
-	return e;
-}
-
-static enum err
-open_pan(struct vault *v, const struct cardrow *r, struct cardrow_clear *out)
-{
-	uint8_t plain[CARDROW_PAN_BYTES];
-	const struct xaes *x = NULL;
-	if (r->id == 0) {
-		const char *number = pan_test_number(r->token);
-		out->pan_len = strlen(number);
-		memcpy(out->pan, number, out->pan_len);
-		return ERR_OK;
-	}
-	enum err e = keyring_xaes(v->keys, KEY_DEK, r->dek, KEY_PROCESS, &x);
-	if (e != ERR_OK)
-		return e;
-	struct record_place p = place_of(v, r->token, r->merchant, "pan", r->dek, r->version);
-	e = record_open(x, &p, r->pan, sizeof r->pan, plain);
-	if (e == ERR_OK && plain[0] > PAN_DIGITS_MAX)
-		e = ERR_RECORD_CORRUPT;
-	if (e == ERR_OK) {
-		out->pan_len = plain[0];
-		memcpy(out->pan, plain + 1, out->pan_len);
-	}
-	mem_wipe(plain, sizeof plain);
-	return e;
-}
+/* ── opening and showing ── */
 
 enum err
 cardrow_open(struct vault *v, const struct cardrow *r, struct cardrow_clear *out)
 {
 	memset(out, 0, sizeof *out);
-	enum err e = open_pan(v, r, out);
+	enum err e = cardseal_open_pan(v, r, out);
 	if (e == ERR_OK)
-		e = open_person(v, r, out);
+		e = cardseal_open_person(v, r, out);
 	if (e != ERR_OK)
 		mem_wipe(out, sizeof *out);
 	return e;
 }
-
-/* ── showing ── */
 
 static enum err
 read_metadata(struct vault *v, const struct cardrow *r, sp_token_view *out)
@@ -431,7 +315,7 @@ cardrow_view(struct vault *v, const struct cardrow *r, sp_token_view *out)
 {
 	struct cardrow_clear card = {0};
 	*out = (sp_token_view)sp_token_view_init_zero;
-	enum err e = open_person(v, r, &card);
+	enum err e = cardseal_open_person(v, r, &card);
 	if (e == ERR_OK && r->id != 0)
 		e = read_metadata(v, r, out);
 	if (e != ERR_OK)

@@ -18,6 +18,9 @@
 #define CARDROW_PAN_BYTES  (1 + PAN_DIGITS_MAX) /* length and digits, padded: the record does not tell the length */
 #define CARDROW_HOLDER_MAX 128
 #define CARDROW_PERSON_MAX (3 + CARDROW_HOLDER_MAX)
+/* The expiry of the fixed test tokens. */
+#define CARDROW_TEST_MONTH 12
+#define CARDROW_TEST_YEAR  2040
 
 /* What a row says without being opened, and its sealed columns. */
 struct cardrow {
