@@ -89,20 +89,22 @@ listen_unix(const char *path, const char *group, int *fd_out, struct buf *why)
 		say(why, "the path of the desk's socket is longer than 107 bytes; choose a shorter directory", path);
 		return ERR_IO;
 	}
+	const struct group *g = getgrnam(group);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask = umask(0177);
+	/* the mode is right from the first moment on, and no link is followed */
+	mode_t mask = umask(g ? 0117 : 0177);
 	unlink(path); /* we hold the lock: it is a dead one's */
-	bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 64) == 0;
+	bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
 	umask(mask);
-	if (!bound) {
+	/* who is no member of the group can't give it: then the owner alone gets in */
+	if (bound && g && lchown(path, (uid_t)-1, g->gr_gid) != 0)
+		bound = chmod(path, 0600) == 0;
+	if (!bound || listen(fd, 64) != 0) {
 		say(why, "can't make the desk's socket", path);
 		if (fd >= 0)
 			close(fd);
 		return ERR_PERMISSION;
 	}
-	const struct group *g = getgrnam(group);
-	if (g && chown(path, (uid_t)-1, g->gr_gid) == 0 && chmod(path, 0660) != 0)
-		say(why, "can't open the desk's socket to its group", group);
 	*fd_out = fd;
 	return ERR_OK;
 }
