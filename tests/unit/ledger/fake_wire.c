@@ -197,7 +197,7 @@ fake_call_more(enum msg number, answer_fn act, const void *req)
 {
 	const struct msg_row *row = msg_row_of(number);
 	struct call *c = calloc(1, sizeof *c);
-	enum process from = row->from & (1u << PROCESS_COURIER) ? PROCESS_COURIER : PROCESS_GATE;
+	enum process from = row->from & (1u << PROCESS_GATE) ? PROCESS_GATE : PROCESS_COURIER;
 	c->number = number;
 	c->from = proc_peer(from, 0);
 	act(c, req);

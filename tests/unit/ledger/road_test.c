@@ -6,15 +6,9 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <sodium.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/secret.h"
 #include "daemon/ledger/attempt.h"
-#include "daemon/ledger/batch.h"
-#include "daemon/ledger/inquire.h"
 #include "daemon/ledger/ledger.h"
-#include "daemon/ledger/lsk.h"
 #include "daemon/ledger/officer_side.h"
 #include "daemon/ledger/operate.h"
 #include "daemon/ledger/pay.h"
@@ -22,78 +16,10 @@
 #include "daemon/ledger/recover.h"
 #include "daemon/ledger/result.h"
 #include "tests/unit/ledger/fake_wire.h"
+#include "tests/unit/ledger/stage.h"
 
 static unsigned keys;
 static char last_reference[64];
-
-static void
-turn(void)
-{
-	batch_commit();
-}
-
-static void
-tick(void)
-{
-	attempt_tick();
-	inquire_tick();
-	recover_tick();
-}
-
-static int
-open_ledger(void **state)
-{
-	static const uint8_t key[32] = {1};
-	struct store_options o = {.path = "",
-							  .key = key,
-							  .origin = "t/a/ledger",
-							  .install = "t",
-							  .proc = "ledger",
-							  .idempotency_ttl_ms = 86400000};
-	sp_ledger_init_req init = sp_ledger_init_req_init_zero;
-	(void)state;
-	assert_int_not_equal(sodium_init(), -1);
-	assert_int_equal(secret_open(4096), ERR_OK);
-	assert_int_equal(lsk_set(key, 32), ERR_OK);
-	ledger.state = payment_new();
-	assert_int_equal(store_open(&store_memory, &o, &ledger.store), ERR_OK);
-	assert_int_equal(batch_open(), ERR_OK);
-	fake_on_turn(turn, tick);
-	proc_state(PAGE_SERVING, ERR_OK);
-	fake_up(PROCESS_VAULT, true);
-	fake_up(PROCESS_COURIER, true);
-	fake_pass_ms(0);
-
-	snprintf(init.merchant, sizeof init.merchant, "demo");
-	snprintf(init.account, sizeof init.account, "simulator");
-	init.has_client = true;
-	snprintf(init.client.name, sizeof init.client.name, "demo");
-	init.client.cert_sha256[0] = 7;
-	init.client.scopes = ~UINT64_C(0) >> 48;
-	init.client.merchants_count = 1;
-	snprintf(init.client.merchants[0], sizeof init.client.merchants[0], "demo");
-	struct call *c = fake_call(MSG_ledger_init, officer_side_init, &init);
-	assert_int_equal(fake_err(c), ERR_OK);
-	fake_done(c);
-	/* another client, of another merchant, who may only read */
-	snprintf(init.merchant, sizeof init.merchant, "other");
-	snprintf(init.client.name, sizeof init.client.name, "other");
-	snprintf(init.client.merchants[0], sizeof init.client.merchants[0], "other");
-	init.client.cert_sha256[0] = 8;
-	init.client.scopes = UINT64_C(1) << 5;
-	c = fake_call(MSG_ledger_init, officer_side_init, &init);
-	assert_int_equal(fake_err(c), ERR_OK);
-	fake_done(c);
-	return 0;
-}
-
-static int
-close_ledger(void **state)
-{
-	(void)state;
-	store_close(ledger.store);
-	return 0;
-}
 
 /* ── what the peers say ── */
 
@@ -726,5 +652,5 @@ main(void)
 		cmocka_unit_test(neighbours_in_a_batch_fail_alone),
 		cmocka_unit_test(the_read_models_equal_the_events),
 	};
-	return cmocka_run_group_tests(tests, open_ledger, close_ledger);
+	return cmocka_run_group_tests(tests, stage_open, stage_close);
 }
