@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +49,7 @@ struct exporting {
 	struct spool records[LOGS], hashes[LOGS];
 	char path[PATH_BYTES], part[PATH_BYTES + 8];
 	int out;
+	bool part_held; /* ours to remove */
 	struct buf out_waiting;
 	uint64_t done, total; /* records */
 	int64_t shown_ms;
@@ -376,6 +378,27 @@ write_minisig(struct exporting *x, const struct buf *manifest, const uint8_t tar
 	return e;
 }
 
+/*
+ * The archive under its working name. Two exports to one name must not write into each other: the second is refused.
+ * The first may have renamed the file while the second waited for its lock, so that it holds a lock on a finished
+ * archive.
+ */
+static enum err
+open_part(struct exporting *x)
+{
+	struct stat held, named;
+
+	x->out = open(x->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (x->out < 0)
+		return err_of_errno(errno);
+	if (flock(x->out, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? ERR_EXISTS : err_of_errno(errno);
+	if (fstat(x->out, &held) != 0 || stat(x->part, &named) != 0 || held.st_ino != named.st_ino)
+		return ERR_EXISTS;
+	x->part_held = true;
+	return ftruncate(x->out, 0) == 0 ? ERR_OK : err_of_errno(errno);
+}
+
 static enum err
 write_archive(struct exporting *x, const struct buf *manifest, uint8_t sum_out[USTAR_SUM_BYTES])
 {
@@ -387,9 +410,9 @@ write_archive(struct exporting *x, const struct buf *manifest, uint8_t sum_out[U
 	if (crypto_sign_verify_detached(rep.manifest_signature.bytes, buf_at(manifest), manifest->len, x->x.keys.export) !=
 		0)
 		return ERR_CRYPTO;
-	x->out = open(x->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (x->out < 0)
-		return err_of_errno(errno);
+	e = open_part(x);
+	if (e)
+		return e;
 	e = export_write(&x->x, manifest, rep.manifest_signature.bytes, read_spool, write_out, x, sum_out);
 	if (!e)
 		e = flush_waiting(x->out, &x->out_waiting);
@@ -504,12 +527,14 @@ act_export(struct run *r)
 	if (e && interrupted) /* whatever the signal broke: that is the cause */
 		e = ERR_INTERRUPTED;
 	show_progress(&x, "done", true);
-	status = e == ERR_OK ? show_done(&x) : EXIT_CODE_FAILED;
-	clear(&x);
-	if (e != ERR_OK) {
+	if (e == ERR_OK)
+		status = show_done(&x);
+	else
+		status = ctl_fail(r, e, "audit export", e == ERR_EXISTS ? "another export is writing to this name" : NULL);
+	/* while the lock is held, so that it can't be another's */
+	if (e != ERR_OK && x.part_held)
 		unlink(x.part);
-		return ctl_fail(r, e, "audit export", NULL);
-	}
+	clear(&x);
 	return status;
 }
 

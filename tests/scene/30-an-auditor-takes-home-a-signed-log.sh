@@ -51,6 +51,18 @@ check "… and verifies" sallyport-verify --keys "$work/keys" "$work/second.tar"
 mkdir "$work/in2"
 tar xf "$work/second.tar" -C "$work/in2"
 grows() { head -c "$(wc -c <"$work/in/$1/records.jsonl")" "$work/in2/$1/records.jsonl" | cmp - "$work/in/$1/records.jsonl"; }
+# interrupted from the keyboard, or beside another one to the same name
+for ms in 003 008 012; do
+	timeout -s INT "0.$ms" sallyport --dir "$dir" audit export --output "$work/third.tar" >/dev/null 2>"$work/err"
+	rc=$?
+	check "Ctrl-C ends it as interrupted, if it has not ended" bash -c "[ $rc = 124 ] || [ $rc = 0 ]; ! [ -e '$work/third.tar.part' ]"
+done
+for i in 1 2 3 4; do sallyport --dir "$dir" audit export --output "$work/fourth.tar" >/dev/null 2>&1 & done
+wait $!
+for j in $(jobs -p); do [ "$j" = "$daemon" ] || wait "$j"; done
+check "four at once to one name leave one that verifies" sallyport-verify --keys "$work/keys" "$work/fourth.tar"
+check "… and nothing else" is "$(ls -A "$work" | grep -cE 'part|tmp')" 0
+
 check "the verifier proves that the logs only grew" sallyport-verify --keys "$work/keys" --since "$work/first.tar" "$work/second.tar"
 check "… and not the other way round" bash -c "sallyport-verify --since '$work/second.tar' '$work/first.tar' | grep -q \"set back\""
 check "the vault's log only grew" grows vault

@@ -354,6 +354,35 @@ verifies_what_was_made(void **state)
 		}
 }
 
+/* After a rotation of the audit key its older checkpoints stay good: any of the vkeys may have signed. */
+static void
+a_checkpoint_of_an_older_key_is_accepted(void **state)
+{
+	uint8_t newer[32], newer_secret[64], signature[64];
+	struct export_keys keys = {.vkeys = 1};
+	struct checkpoint c = {.origin = NAME "/vault"};
+	struct export_log *log;
+	struct export x;
+	char note[NOTE_BYTES_MAX];
+	size_t n;
+
+	(void)state;
+	crypto_sign_keypair(newer, newer_secret);
+	crypto_hash_sha256(c.root, (const uint8_t *)"", 0);
+	assert_int_equal(note_text(&c, note, &n), ERR_OK);
+	crypto_sign_detached(signature, NULL, (const uint8_t *)note, n, ask_secret);
+	assert_int_equal(note_add_signature(note, &n, NAME, note_key_hash(NAME, ask), signature), ERR_OK);
+	assert_int_equal(note_vkey(NAME, newer, keys.vkey[0], sizeof(keys.vkey[0])), ERR_OK);
+	export_init(&x, &keys);
+	assert_int_equal(export_log(&x, "vault", note, n, &log), ERR_VERIFY_FAILED);
+	assert_int_equal(note_vkey(NAME, ask, keys.vkey[1], sizeof(keys.vkey[1])), ERR_OK);
+	keys.vkeys = 2;
+	export_init(&x, &keys);
+	assert_int_equal(export_log(&x, "ledger", note, n, &log), ERR_VERIFY_FAILED);
+	assert_int_equal(export_log(&x, "vault", note, n, &log), ERR_OK);
+	export_clear(&x);
+}
+
 static void
 any_flipped_bit_is_found(void **state)
 {
@@ -409,6 +438,7 @@ main(void)
 		cmocka_unit_test(archives_have_one_form),
 		cmocka_unit_test(verifies_what_was_made),
 		cmocka_unit_test(any_flipped_bit_is_found),
+		cmocka_unit_test(a_checkpoint_of_an_older_key_is_accepted),
 		cmocka_unit_test(folders_and_origins_belong_together),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);

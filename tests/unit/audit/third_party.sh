@@ -48,6 +48,12 @@ inside_ok() {
 }
 ours() { "$verify" --keys "$d/keys" "$1" >"$d/said" 2>&1; }
 
+# The verifier is small on purpose: libsodium and the C library, nothing that an auditor would have to trust besides.
+if ! nm -D "$verify" 2>/dev/null | grep -q '__asan_'; then
+	needed=$(readelf -d "$verify" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | tr '\n' ' ')
+	[[ $needed =~ ^libc\.so\.6\ libsodium\.so\.[0-9]+\ $ ]] || fail "the verifier links more than libsodium and libc: $needed"
+fi
+
 # The control: what was not changed is accepted by all, so that a refusal below means something.
 python3 "$top/tests/attack/audit_tamper.py" "$d/a.tar" "$d/forged.tar" "$d/c.tar" none 1 || fail "the control differs from the export"
 archive_ok "$d/c.tar" || fail "minisign refuses an untouched export"
