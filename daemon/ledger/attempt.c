@@ -76,6 +76,11 @@ deadline_from_now(void)
 void
 attempt_replay(struct command *c)
 {
+	/* in the same batch as the request that it repeats: only now, after the commit, is that one in flight */
+	if (command_waited_for(&c->row)) {
+		command_refuse(c, ERR_IDEMPOTENCY_BUSY);
+		return;
+	}
 	struct call *call = c->call;
 	c->call = NULL;
 	command_answer(call, c->payment.text, c->operation.text, &c->row, true, ERR_OK);

@@ -49,9 +49,8 @@ command_key(struct command *c, bool has, const sp_idem *idem, const char *client
 	return ERR_OK;
 }
 
-/* Does a gate still wait for the first answer of what the row points to? */
-static bool
-waited_for(const struct idempotency_row *row)
+bool
+command_waited_for(const struct idempotency_row *row)
 {
 	const struct flight *f = flight_of_payment(row->payment.text);
 	return f && f->waiting && !strcmp(f->job.operation, row->operation.text);
@@ -64,7 +63,7 @@ command_judge(struct command *c)
 	enum err e = store_idempotency_get(ledger.store, c->key, now_ms, &c->row, &c->has_row);
 	if (e)
 		return e;
-	switch (idempotency_judge(c->has_row ? &c->row : NULL, c->fingerprint, now_ms, c->has_row && waited_for(&c->row))) {
+	switch (idempotency_judge(c->has_row ? &c->row : NULL, c->fingerprint, now_ms, c->has_row && command_waited_for(&c->row))) {
 	case IDEMPOTENCY_FRESH:
 		c->has_row = false;
 		return ERR_OK;

@@ -42,6 +42,8 @@ enum err command_new(struct call *call, sp_operation_kind kind, const void *req,
 void command_free(struct command *c);
 /* command_key: hashes of the request's key under its client. ERR_IDEMPOTENCY_MISSING. */
 enum err command_key(struct command *c, bool has, const sp_idem *idem, const char *client) MUST;
+/* Does a gate still wait for the first answer of what the row points to? */
+bool command_waited_for(const struct idempotency_row *row);
 /*
  * command_judge: what the key means now. ERR_OK with c->replay set (answer from the object) or not (execute) ·
  * ERR_IDEMPOTENCY_REUSED · ERR_IDEMPOTENCY_BUSY · errors of the store.
