@@ -69,15 +69,14 @@ close_authorization(struct vault *v, const void *req, struct member *m)
 	if (!v->db)
 		return ERR_VAULT_SEALED;
 	enum err e = begin(m, r->token, &c);
+	enum err found = cardrow_find(v, r->token, NULL, &row);
+	/* Closed before, deleted, or one of the fixed tokens: nothing to erase. */
+	bool erases = found == ERR_OK && row.single_use;
+	if (e == ERR_OK && found != ERR_TOKEN_NOT_FOUND)
+		e = found;
 	if (e == ERR_OK)
 		e = wipe(v, r->token, r->payment, sp_cvc_state_CVC_CONSUMED);
-	if (e != ERR_OK)
-		return e;
-	e = cardrow_find(v, r->token, NULL, &row);
-	/* Closed before, deleted, or one of the fixed tokens: nothing to erase. */
-	if (e == ERR_TOKEN_NOT_FOUND || (e == ERR_OK && !row.single_use))
-		return ERR_OK;
-	if (e != ERR_OK)
+	if (e != ERR_OK || !erases)
 		return e;
 	struct leaf l = {.event = EVENT_TOKEN_DELETE,
 					 .actor = ACTOR_PROCESS,
@@ -124,6 +123,21 @@ wipe_overdue(struct vault *v, const void *req, struct member *m)
 	struct closing *c = NULL;
 	enum err e = begin(m, req, &c);
 	return e == ERR_OK ? wipe(v, req, "", sp_cvc_state_CVC_EXPIRED) : e;
+}
+
+enum err
+close_needed(struct vault *v, const sp_close_authorization_req *r, bool *needed_out)
+{
+	bool row = false;
+	*needed_out = cvc_held(v->cvc, r->token);
+	if (*needed_out)
+		return ERR_OK;
+	struct stmt *s = db_stmt(v->db, "SELECT 1 FROM token WHERE token = ?1 AND single_use = 1");
+	stmt_text(s, 1, r->token);
+	enum err e = stmt_row(s, &row);
+	stmt_done(s);
+	*needed_out = row;
+	return e;
 }
 
 const struct group_command close_authorization_command = {.rep_bytes = sizeof(sp_close_authorization_rep),

@@ -72,16 +72,15 @@ consent_parse(const uint8_t *text, size_t bytes, struct consent_statement *out)
 static enum err
 use_nonce(struct vault *v, const char *nonce, int64_t now)
 {
-	struct stmt *s = db_stmt(v->db, "DELETE FROM nonce WHERE at_ms < ?1");
-	stmt_int(s, 1, now - NONCE_KEPT_MS);
-	enum err e = stmt_run(s);
-	if (e != ERR_OK)
-		return e;
-	s = db_stmt(v->db, "INSERT INTO nonce(nonce, at_ms) VALUES (?1, ?2)");
+	struct stmt *s = db_stmt(v->db, "INSERT INTO nonce(nonce, at_ms) VALUES (?1, ?2)");
 	stmt_text(s, 1, nonce);
 	stmt_int(s, 2, now);
-	e = stmt_run(s);
-	return e == ERR_DB_CONFLICT ? ERR_OFFICER_STALE : e;
+	enum err e = stmt_run(s);
+	if (e != ERR_OK)
+		return e == ERR_DB_CONFLICT ? ERR_OFFICER_STALE : e;
+	s = db_stmt(v->db, "DELETE FROM nonce WHERE at_ms < ?1");
+	stmt_int(s, 1, now - NONCE_KEPT_MS);
+	return stmt_run(s);
 }
 
 static enum err

@@ -250,17 +250,18 @@ redeem(struct vault *v, const void *req, struct member *m)
 	if (e == ERR_OK && row.expires_at_ms > 0 && clock_wall_ms() >= row.expires_at_ms)
 		e = ERR_TOKEN_EXPIRED;
 	if (e == ERR_OK)
-		e = write_rows(v, r, &row);
-	if (e == ERR_OK)
 		e = give_card(v, &row, m->rep);
-	if (e != ERR_OK) {
-		mem_wipe(m->rep, sizeof(sp_redeem_rep));
-		return e;
+	if (e == ERR_OK) {
+		struct leaf l = leaf_of(r);
+		l.key_id = "dek";
+		l.key_generation = row.dek;
+		e = vault_leaf(v, &l);
 	}
-	struct leaf l = leaf_of(r);
-	l.key_id = "dek";
-	l.key_generation = row.dek;
-	return vault_leaf(v, &l);
+	if (e == ERR_OK)
+		e = write_rows(v, r, &row);
+	if (e != ERR_OK)
+		mem_wipe(m->rep, sizeof(sp_redeem_rep));
+	return e;
 }
 
 static void

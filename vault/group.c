@@ -74,19 +74,19 @@ fail(struct vault *v, enum err why)
 	return ERR_AUDIT_AWAY;
 }
 
+/* ERR_IO when it failed with rows written: then only the whole batch can be taken back. */
 static enum err
-act_marked(struct vault *v, const struct group_command *c, const void *req, struct member *m)
+act(struct vault *v, const struct group_command *c, const void *req, struct member *m)
 {
 	size_t leaves = logbook_queued(v->log);
-	enum err e = db_mark(v->db);
-	if (e != ERR_OK)
-		return e;
-	e = c->act(v, req, m);
-	if (e == ERR_OK)
-		e = db_mark_release(v->db);
+	uint64_t rows = db_changes_all(v->db);
+	enum err e = c->act(v, req, m);
 	if (e == ERR_OK || is_disk(e))
 		return e;
-	db_mark_undo(v->db);
+	if (db_changes_all(v->db) != rows) {
+		log_warn("a command failed after it had written", LOG_E("cause", e));
+		return ERR_IO;
+	}
 	logbook_drop_after(v->log, leaves);
 	if (c->deny)
 		c->deny(v, req, e);
@@ -106,7 +106,7 @@ group_run(struct vault *v, struct call *call, const struct group_command *c, con
 	if (e == ERR_OK && c->rep_bytes > 0 && !(m->rep = mem_new(1, c->rep_bytes)))
 		m->e = ERR_MEMORY;
 	else if (e == ERR_OK)
-		e = m->e = act_marked(v, c, req, m);
+		e = m->e = act(v, c, req, m);
 	/* SQLite ends a transaction by itself on some errors: then there is nothing left that could be committed. */
 	if (is_disk(e) || !db_in_transaction(v->db))
 		(void)fail(v, is_disk(e) ? e : ERR_IO);

@@ -27,9 +27,9 @@ struct member {
 
 struct group_command {
 	size_t rep_bytes; /* sizeof its sp_…_rep */
-	/* Do it inside the savepoint. req is borrowed for the call. */
+	/* Look, then write. req is borrowed for the call. */
 	enum err (*act)(struct vault *v, const void *req, struct member *m);
-	/* Leave what a refusal leaves, after the savepoint was undone. May be NULL. */
+	/* Leave what a refusal leaves. May be NULL. */
 	void (*deny)(struct vault *v, const void *req, enum err why);
 };
 

@@ -588,6 +588,12 @@ db_changes(struct db *d)
 	return (uint64_t)sqlite3_changes64(d->s);
 }
 
+uint64_t
+db_changes_all(struct db *d)
+{
+	return (uint64_t)sqlite3_total_changes64(d->s);
+}
+
 /* ── the WAL ── */
 
 size_t

@@ -66,6 +66,8 @@ const void *col_blob(struct stmt *s, int at, size_t *n_out); /* NULL for NULL */
 bool col_null(struct stmt *s, int at);
 void stmt_done(struct stmt *s); /* reset; also releases read locks */
 uint64_t db_changes(struct db *d);
+/* Rows changed since the opening: has anything been written between two calls? */
+uint64_t db_changes_all(struct db *d);
 
 /* Call when no transaction is open: checkpoints the WAL when it is above wal_bytes_max. */
 enum err db_between_batches(struct db *d) MUST;
