@@ -71,9 +71,8 @@ export_origin_fits(const char *origin, const char *folder)
 	return strcmp(origin + n - m, end) == 0;
 }
 
-/* A note is good when any of the keys signed it: after a rotation older checkpoints carry the older key. */
-static enum err
-open_note(const struct export_keys *keys, const char *note, size_t bytes, struct checkpoint *out)
+enum err
+export_note_open(const struct export_keys *keys, const char *note, size_t bytes, struct checkpoint *out)
 {
 	enum err e = ERR_VERIFY_FAILED;
 
@@ -101,7 +100,7 @@ export_log(struct export *x, const char *folder, const char *note, size_t bytes,
 		return ERR_MEMORY;
 	e = str_set(log->folder, sizeof(log->folder), folder);
 	if (!e)
-		e = open_note(&x->keys, note, bytes, &log->head);
+		e = export_note_open(&x->keys, note, bytes, &log->head);
 	if (!e && !export_origin_fits(log->head.origin, folder))
 		e = ERR_VERIFY_FAILED;
 	if (e) {

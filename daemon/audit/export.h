@@ -58,6 +58,8 @@ void export_clear(struct export *x);
  *   Returns ERR_OK · ERR_FILE_FORM · ERR_VERIFY_FAILED · ERR_OUT_OF_RANGE (order, too many) · ERR_MEMORY.
  */
 enum err export_log(struct export *x, const char *folder, const char *note, size_t bytes, struct export_log **log_out) MUST;
+/* As note_open with any of the keys: after a rotation older checkpoints carry the older one. ERR_FILE_FORM · ERR_VERIFY_FAILED. */
+enum err export_note_open(const struct export_keys *keys, const char *note, size_t bytes, struct checkpoint *out) MUST;
 /* Does a checkpoint's origin belong to this folder? "sallyport.i/n/ledger/2" to "ledger.2". */
 bool export_origin_fits(const char *origin, const char *folder);
 /* The next record. The caller keeps it with a line feed, and its hash. ERR_OUT_OF_RANGE (beyond the checkpoint) · ERR_MEMORY. */

@@ -17,23 +17,6 @@ tell_once(struct checking *c, const char *what)
 	c->told = true;
 }
 
-/* A note of any of the audit keys: after a rotation older ones carry the older key. */
-static enum err
-open_note(const struct checking *c, const char *note, size_t n, struct checkpoint *out)
-{
-	const struct export_keys *k = &c->r->keys;
-	enum err e = ERR_VERIFY_FAILED;
-
-	for (unsigned i = 0; i < k->vkeys && e == ERR_VERIFY_FAILED; i++) {
-		char name[NOTE_ORIGIN_MAX];
-		uint8_t key[32];
-		e = note_vkey_parse(k->vkey[i], name, key);
-		if (!e)
-			e = note_open(note, n, name, key, out);
-	}
-	return e;
-}
-
 /* What the auditor had of this log before: the new one must begin with it. */
 static void
 open_since(struct checking *c, const struct verify_since *s)
@@ -41,7 +24,7 @@ open_since(struct checking *c, const struct verify_since *s)
 	const struct checkpoint *now = &c->log->head;
 	struct checkpoint before;
 
-	if (open_note(c, s->note, s->note_bytes, &before) || strcmp(before.origin, now->origin) != 0) {
+	if (export_note_open(&c->r->keys, s->note, s->note_bytes, &before) || strcmp(before.origin, now->origin) != 0) {
 		verify_report_problem(c->r, "%s: the earlier export's checkpoint is not of this log", s->folder);
 		c->note_good = false;
 	} else if (before.size > now->size) {
@@ -128,7 +111,7 @@ end_proof(struct checking *c)
 static enum err
 open_head(struct checking *c, const char *path, const struct small *note)
 {
-	enum err e = open_note(c, note->text, note->n, &c->log->head);
+	enum err e = export_note_open(&c->r->keys, note->text, note->n, &c->log->head);
 
 	if (e)
 		verify_report_problem(c->r, "%s: %s", path,
