@@ -27,11 +27,11 @@ tests_unit_ledger_flight_test_SOURCES = tests/unit/ledger/flight_test.c
 tests_unit_ledger_flight_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
 tests_unit_ledger_facts_test_SOURCES = tests/unit/ledger/facts_test.c
 tests_unit_ledger_facts_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
-ledger_stage = tests/unit/ledger/fake_wire.h tests/unit/ledger/fake_wire.c tests/unit/ledger/stage.h tests/unit/ledger/stage.c
-tests_unit_ledger_road_test_SOURCES = tests/unit/ledger/road_test.c $(ledger_stage)
+ledger_shop = tests/unit/ledger/fake_wire.h tests/unit/ledger/fake_wire.c tests/unit/ledger/shop.h tests/unit/ledger/shop.c
+tests_unit_ledger_road_test_SOURCES = tests/unit/ledger/road_test.c $(ledger_shop)
 tests_unit_ledger_road_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
 tests_unit_ledger_road_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_wall_ms
-tests_unit_ledger_side_test_SOURCES = tests/unit/ledger/side_test.c $(ledger_stage)
+tests_unit_ledger_side_test_SOURCES = tests/unit/ledger/side_test.c $(ledger_shop)
 tests_unit_ledger_side_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
 tests_unit_ledger_side_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_wall_ms -Wl,--wrap=store_commit
 endif

@@ -16,7 +16,7 @@
 #include "daemon/ledger/recover.h"
 #include "daemon/ledger/result.h"
 #include "tests/unit/ledger/fake_wire.h"
-#include "tests/unit/ledger/stage.h"
+#include "tests/unit/ledger/shop.h"
 
 static unsigned keys;
 static char last_reference[64];
@@ -652,5 +652,5 @@ main(void)
 		cmocka_unit_test(neighbours_in_a_batch_fail_alone),
 		cmocka_unit_test(the_read_models_equal_the_events),
 	};
-	return cmocka_run_group_tests(tests, stage_open, stage_close);
+	return cmocka_run_group_tests(tests, shop_open, shop_close);
 }

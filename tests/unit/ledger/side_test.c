@@ -21,7 +21,7 @@
 #include "daemon/ledger/read.h"
 #include "daemon/ledger/result.h"
 #include "tests/unit/ledger/fake_wire.h"
-#include "tests/unit/ledger/stage.h"
+#include "tests/unit/ledger/shop.h"
 
 static enum err commit_fails;
 static unsigned keys;
@@ -378,5 +378,5 @@ main(void)
 		cmocka_unit_test(a_process_leaves_only_notes_of_its_own_list_and_not_too_many),
 		cmocka_unit_test(a_full_disk_refuses_what_is_new_and_keeps_what_was_charged),
 	};
-	return cmocka_run_group_tests(tests, stage_open, stage_close);
+	return cmocka_run_group_tests(tests, shop_open, shop_close);
 }

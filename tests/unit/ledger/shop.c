@@ -1,4 +1,4 @@
-#include "tests/unit/ledger/stage.h"
+#include "tests/unit/ledger/shop.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +39,7 @@ tick(void)
 }
 
 int
-stage_open(void **state)
+shop_open(void **state)
 {
 	static const uint8_t key[32] = {1};
 	struct store_options o = {.path = "",
@@ -91,7 +91,7 @@ stage_open(void **state)
 }
 
 int
-stage_close(void **state)
+shop_close(void **state)
 {
 	(void)state;
 	store_close(ledger.store);
