@@ -56,6 +56,7 @@ static struct {
 	struct tls_server *server;
 	struct event *accept, *sweep;
 	unsigned n;
+	bool paused; /* accepting, until the next sweep */
 	void (*stopped)(void);
 	struct {
 		struct conn *first, *last;
@@ -353,6 +354,10 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 	for (int p = 0; p < PHASE_TIMED; p++)
 		while (all.queue[p].first && all.queue[p].first->deadline_ms <= now)
 			expire(all.queue[p].first);
+	if (all.paused && !all.stopped) {
+		all.paused = false;
+		event_add(all.accept, NULL);
+	}
 }
 
 /* ── accept ── */
@@ -424,6 +429,20 @@ conn_new(int fd, const struct sockaddr_storage *from)
 }
 
 static void
+pause_accepting(int why)
+{
+	static int64_t told_at_ms;
+	int64_t now = clock_mono_ms();
+
+	event_del(all.accept);
+	all.paused = true;
+	if (told_at_ms && now - told_at_ms < 60000)
+		return;
+	told_at_ms = now;
+	log_warn("no connections can be taken", LOG_S("why", strerror(why)), LOG_I("connections", all.n));
+}
+
+static void
 on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
 	(void)what, (void)arg;
@@ -432,8 +451,13 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
 		socklen_t from_bytes = sizeof(from);
 		int client = accept4(fd, (struct sockaddr *)&from, &from_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (client < 0)
-			return; /* taken by another gate, gone again, or out of descriptors: the next turn tries again */
+		if (client < 0) {
+			/* Out of descriptors or memory: the listener stays readable, so look again at the next sweep and not at
+			 * once. */
+			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+				pause_accepting(errno);
+			return;
+		}
 		if (conn_new(client, &from))
 			continue;
 		close(client);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,11 +98,25 @@ load_tls(void)
 	return ERR_OK;
 }
 
+/* As many descriptors as connections may be configured; the soft limit that we inherit is often 1024. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_warn("the limit of descriptors stays", LOG_I("limit", limit.rlim_cur));
+}
+
 static enum err
 before_jail(void)
 {
 	enum err e;
 
+	raise_descriptors();
 	shape_open();
 	render_livemode(strcmp(conf_text(proc_conf(), CONF_MODE), "live") == 0);
 	return (e = tls_pool_open(proc_base())) ? e : load_tls();

@@ -93,7 +93,7 @@ shape_parse(const uint8_t *bytes, size_t n, json_t **out)
 
 struct reading {
 	struct complaints *complaints;
-	const char *pointer; /* of the member being read */
+	const char *parent; /* pointer of the object that it stands in */
 	void *target;
 };
 typedef enum err (*read_fn)(const struct reading *r, const struct member *m, json_t *v);
@@ -343,9 +343,25 @@ nearest_of(const struct shape *s, const char *name)
 }
 
 static void
-read_members(const struct shape *s, json_t *body, void *target, const char *pointer, struct complaints *c)
+pointer_to(char out[POINTER_BYTES], const char *parent, const char *name)
+{
+	(void)snprintf(out, POINTER_BYTES, "%.48s/%.40s", parent, name);
+}
+
+/* Pointers are written for complaints only: most members give none. */
+static void
+complain(struct complaints *c, enum err e, const char *parent, const char *name, const char *nearest)
 {
 	char at[POINTER_BYTES];
+
+	pointer_to(at, parent, name);
+	complaints_add(c, e, at, nearest);
+}
+
+static void
+read_members(const struct shape *s, json_t *body, void *target, const char *pointer, struct complaints *c)
+{
+	const struct reading r = {.complaints = c, .parent = pointer, .target = target};
 	const char *name;
 	json_t *v;
 
@@ -354,23 +370,23 @@ read_members(const struct shape *s, json_t *body, void *target, const char *poin
 	{
 		if (member_of(s, name))
 			continue;
-		(void)snprintf(at, sizeof(at), "%.48s/%.40s", pointer, may_show(name) ? name : "");
-		complaints_add(c, ERR_UNKNOWN_MEMBER, may_show(name) ? at : pointer, nearest_of(s, name));
+		if (may_show(name))
+			complain(c, ERR_UNKNOWN_MEMBER, pointer, name, nearest_of(s, name));
+		else
+			complaints_add(c, ERR_UNKNOWN_MEMBER, pointer, nearest_of(s, name));
 	}
 	for (size_t i = 0; i < s->n; i++) {
 		const struct member *m = &s->members[i];
-		struct reading r = {.complaints = c, .pointer = at, .target = target};
 		enum err e;
 
-		(void)snprintf(at, sizeof(at), "%.48s/%.40s", pointer, m->name);
 		v = json_object_get(body, m->name);
 		if (!v) {
 			if (m->flags & MEMBER_REQUIRED)
-				complaints_add(c, ERR_MISSING_MEMBER, at, NULL);
+				complain(c, ERR_MISSING_MEMBER, pointer, m->name, NULL);
 			continue;
 		}
 		if ((e = readers[m->kind](&r, m, v)))
-			complaints_add(c, e, at, NULL);
+			complain(c, e, pointer, m->name, NULL);
 		else if (m->given)
 			*(bool *)((char *)target + m->given) = true;
 	}
@@ -379,9 +395,12 @@ read_members(const struct shape *s, json_t *body, void *target, const char *poin
 static enum err
 read_object(const struct reading *r, const struct member *m, json_t *v)
 {
+	char at[POINTER_BYTES];
+
 	if (!json_is_object(v))
 		return ERR_WRONG_TYPE;
-	read_members(m->shape, v, place_of(r, m), r->pointer, r->complaints);
+	pointer_to(at, r->parent, m->name);
+	read_members(m->shape, v, place_of(r, m), at, r->complaints);
 	return ERR_OK;
 }
 
