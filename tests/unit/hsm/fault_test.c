@@ -337,6 +337,41 @@ an_empty_yes_is_not_believed(void **state)
 	}
 }
 
+/* A cut between the new anchor and the end of the old ones: of many the newest counts. */
+static void
+of_many_anchors_the_newest_counts(void **state)
+{
+	(void)state;
+	get_well();
+	for (uint32_t i = 1000; i < 1007; i++) {
+		say("1 0 empty 0 C_DestroyObject");
+		assert_int_equal(hsmdata_set(p, "many", (const uint8_t *)&i, sizeof i), ERR_OK);
+		uint8_t out[HSMDATA_MAX];
+		size_t n;
+		assert_int_equal(hsmdata_get(p, "many", out, &n), ERR_OK);
+		assert_memory_equal(out, &i, sizeof i);
+	}
+	get_well();
+}
+
+/* A mechanism that gives a wrong answer once is a missing one; the HSM's random numbers alone decide nothing. */
+static void
+what_is_not_right_is_not_used(void **state)
+{
+	uint8_t drawn[32] = {0}, none[32] = {0};
+	(void)state;
+	say("2 1 empty 0 C_Decrypt"); /* the changed sample opens */
+	assert_int_equal(log_in(), ERR_OK);
+	assert_int_not_equal(p->power.wrap, P11_WRAP_GCM);
+	get_well();
+	assert_int_equal(log_in(), ERR_OK);
+	assert_int_equal(p->power.wrap, P11_WRAP_GCM);
+	say("1 1 empty 0 C_GenerateRandom");
+	assert_int_equal(p11_random(p, drawn, sizeof drawn), ERR_OK);
+	assert_memory_not_equal(drawn, none, sizeof none);
+	get_well();
+}
+
 /* The sweep itself is worth something only if it can fail: planted, an operation that believes everything. */
 static enum err
 op_gullible(void)
@@ -374,6 +409,8 @@ main(void)
 		cmocka_unit_test(a_device_that_goes_is_away_and_never_corrupt),
 		cmocka_unit_test(a_wrong_answer_is_not_passed_on),
 		cmocka_unit_test(an_empty_yes_is_not_believed),
+		cmocka_unit_test(of_many_anchors_the_newest_counts),
+		cmocka_unit_test(what_is_not_right_is_not_used),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

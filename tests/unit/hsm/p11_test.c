@@ -103,7 +103,7 @@ a_kek_does_not_both_wrap_and_decrypt(void **state)
 	assert_false(flag(key, CKA_ENCRYPT) || flag(key, CKA_DECRYPT) || flag(key, CKA_WRAP) || flag(key, CKA_UNWRAP));
 }
 
-/* A key that somebody put there with a value he knows is not taken for ours. */
+/* A key that somebody put there with a value he knows is not taken for ours, however well it looks otherwise. */
 static void
 a_planted_key_is_refused(void **state)
 {
@@ -115,7 +115,7 @@ a_planted_key_is_refused(void **state)
 		{CKA_CLASS, &class, sizeof class}, {CKA_KEY_TYPE, &type, sizeof type}, {CKA_TOKEN, &yes, sizeof yes},
 		{CKA_PRIVATE, &yes, sizeof yes},   {CKA_SENSITIVE, &yes, sizeof yes},  {CKA_EXTRACTABLE, &no, sizeof no},
 		{CKA_ENCRYPT, &yes, sizeof yes},   {CKA_DECRYPT, &yes, sizeof yes},    {CKA_LABEL, label, 5},
-		{CKA_VALUE, value, sizeof value},
+		{CKA_WRAP, &no, sizeof no},        {CKA_UNWRAP, &no, sizeof no},       {CKA_VALUE, value, sizeof value},
 	};
 	CK_OBJECT_HANDLE planted;
 	struct wrap_blob blob;
@@ -123,6 +123,30 @@ a_planted_key_is_refused(void **state)
 	assert_int_equal(p->f->C_CreateObject(p->session, with, sizeof with / sizeof *with, &planted), CKR_OK);
 	assert_int_equal(wrap_seal(p, 9, ad, sizeof ad, value, 32, &blob), ERR_HSM_KEY);
 	assert_int_equal(p->f->C_DestroyObject(p->session, planted), CKR_OK);
+	p11_forget(p);
+}
+
+/* One made in the HSM, but by somebody who wants to decrypt what it wraps. */
+static void
+a_kek_that_can_do_too_much_is_refused(void **state)
+{
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ULONG bytes = 32;
+	CK_BYTE label[] = "kek-8", value[32] = {0};
+	CK_MECHANISM make = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_ATTRIBUTE with[] = {
+		{CKA_TOKEN, &yes, sizeof yes},     {CKA_PRIVATE, &yes, sizeof yes}, {CKA_SENSITIVE, &yes, sizeof yes},
+		{CKA_EXTRACTABLE, &no, sizeof no}, {CKA_LABEL, label, 5},           {CKA_VALUE_LEN, &bytes, sizeof bytes},
+		{CKA_ENCRYPT, &yes, sizeof yes},   {CKA_DECRYPT, &yes, sizeof yes}, {CKA_WRAP, &yes, sizeof yes},
+		{CKA_UNWRAP, &yes, sizeof yes},
+	};
+	CK_OBJECT_HANDLE planted;
+	struct wrap_blob blob;
+	(void)state;
+	assert_int_equal(p->f->C_GenerateKey(p->session, &make, with, sizeof with / sizeof *with, &planted), CKR_OK);
+	assert_int_equal(wrap_seal(p, 8, ad, sizeof ad, value, 32, &blob), ERR_HSM_KEY);
+	assert_int_equal(p->f->C_DestroyObject(p->session, planted), CKR_OK);
+	p11_forget(p);
 }
 
 static void
@@ -152,6 +176,8 @@ a_wrapped_key_opens_only_whole_and_in_its_place(void **state)
 	for (size_t len = 0; len < blob.len; len++)
 		assert_int_equal(wrap_open(p, 1, ad, sizeof ad, blob.bytes, len, opened, &n), ERR_HSM_CORRUPT);
 	assert_int_equal(wrap_open(p, 1, ad, sizeof ad - 1, blob.bytes, blob.len, opened, &n), ERR_HSM_CORRUPT);
+	assert_int_equal(wrap_open(p, 1, (const uint8_t *)"instalL/dek/1", sizeof ad, blob.bytes, blob.len, opened, &n),
+					 ERR_HSM_CORRUPT);
 	assert_int_equal(wrap_open(p, 2, ad, sizeof ad, blob.bytes, blob.len, opened, &n), ERR_HSM_CORRUPT);
 }
 
@@ -242,7 +268,12 @@ a_lost_session_is_opened_again_but_not_the_login(void **state)
 	assert_false(p->logged_in);
 	assert_int_equal(p11_login(p, (const uint8_t *)TOKEN_PIN, strlen(TOKEN_PIN)), ERR_OK);
 	assert_int_equal(hsmkey_sign(p, "ask", 1, ad, sizeof ad, out), ERR_OK);
-	/* logged out behind our back: an anchor that can't be seen is not "no anchor" */
+	/* logged out behind our back: a key that can't be seen is not a key that is gone */
+	assert_int_equal(p->f->C_Logout(p->session), CKR_OK);
+	p11_forget(p);
+	assert_int_equal(hsmkey_mac(p, "ahk", 1, ad, sizeof ad, out), ERR_HSM_AWAY);
+	assert_int_equal(p11_login(p, (const uint8_t *)TOKEN_PIN, strlen(TOKEN_PIN)), ERR_OK);
+	/* and an anchor that can't be seen is not "no anchor" */
 	assert_int_equal(hsmdata_set(p, "seen", ad, sizeof ad), ERR_OK);
 	assert_int_equal(p->f->C_Logout(p->session), CKR_OK);
 	assert_int_equal(hsmdata_get(p, "seen", out, &n), ERR_HSM_AWAY);
@@ -373,6 +404,7 @@ main(void)
 		cmocka_unit_test(nothing_gets_a_key_out),
 		cmocka_unit_test(a_kek_does_not_both_wrap_and_decrypt),
 		cmocka_unit_test(a_planted_key_is_refused),
+		cmocka_unit_test(a_kek_that_can_do_too_much_is_refused),
 		cmocka_unit_test(a_wrapped_key_opens_only_whole_and_in_its_place),
 		cmocka_unit_test(bounds_are_kept),
 		cmocka_unit_test(signatures_verify_outside),

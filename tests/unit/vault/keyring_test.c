@@ -235,6 +235,17 @@ rows_do_not_open_in_another_place(void **state)
 	}
 }
 
+/* The HSM itself is told whose key it is and where it belongs. */
+static void
+the_hsm_binds_a_key_to_its_place(void **state)
+{
+	static const char want[] = "sallyport/1/wrap/pgk-ledger\0\0\0\0\0\0\0\1acme";
+	(void)state;
+	/* the last one that was made */
+	assert_int_equal(softhand.ad_bytes, sizeof want - 1);
+	assert_memory_equal(softhand.ad, want, sizeof want - 1);
+}
+
 static void
 another_token_is_refused(void **state)
 {
@@ -299,6 +310,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_run_that_fails_leaves_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_wrong_answer_is_seen, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rows_do_not_open_in_another_place, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_hsm_binds_a_key_to_its_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(another_token_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(states_are_obeyed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_list_tells_all_and_no_secret, set_up, tear_down),

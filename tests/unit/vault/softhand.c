@@ -87,6 +87,13 @@ give_public(const char *key, uint8_t out[32])
 }
 
 static void
+note_ad(const uint8_t *ad, size_t n)
+{
+	memcpy(softhand.ad, ad, n);
+	softhand.ad_bytes = n;
+}
+
+static void
 answer_one(void)
 {
 	union {
@@ -106,12 +113,14 @@ answer_one(void)
 		first = a.make.public_key.bytes;
 		break;
 	case MSG_hsm_wrap_new:
+		note_ad(hsm.q.wrap.ad.bytes, hsm.q.wrap.ad.size);
 		randombytes_buf(a.wrap.key.bytes, 32);
 		a.wrap.key.size = 32;
 		wrap(hsm.q.wrap.ad.bytes, hsm.q.wrap.ad.size, a.wrap.key.bytes, &a.wrap);
 		first = a.wrap.key.bytes;
 		break;
 	case MSG_hsm_unwrap:
+		note_ad(hsm.q.unwrap.ad.bytes, hsm.q.unwrap.ad.size);
 		e = unwrap(&hsm.q.unwrap, &a.unwrap);
 		first = a.unwrap.key.bytes;
 		break;

@@ -6,6 +6,7 @@
 #define TESTS_UNIT_VAULT_SOFTHAND_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "daemon/wire/peer.h"
 
@@ -13,9 +14,11 @@ struct softhand {
 	unsigned asked;   /* questions so far */
 	unsigned fail_at; /* 0: none; the k-th question (from 1) gets fail_with */
 	enum err fail_with;
-	bool refuse; /* the failing question is refused by peer_ask itself: no callback */
-	bool lie;    /* the failing question gets a wrong answer instead: a flipped bit */
-	bool busy;   /* a question is open: never two */
+	bool refuse;     /* the failing question is refused by peer_ask itself: no callback */
+	bool lie;        /* the failing question gets a wrong answer instead: a flipped bit */
+	uint8_t ad[200]; /* of the last key that was wrapped or unwrapped */
+	size_t ad_bytes;
+	bool busy; /* a question is open: never two */
 };
 extern struct softhand softhand;
 
