@@ -67,10 +67,16 @@ attempt_job(const sp_payment_state *state, const char *operation, const char *co
 
 /* ── from the commit to the courier ── */
 
+int64_t
+attempt_patience_ms(void)
+{
+	return conf_int(proc_conf(), CONF_PROCESSOR_DEADLINE) + LEDGER_MARGIN_MS;
+}
+
 static int64_t
 deadline_from_now(void)
 {
-	return clock_mono_ms() + conf_int(proc_conf(), CONF_PROCESSOR_DEADLINE) + LEDGER_MARGIN_MS;
+	return clock_mono_ms() + attempt_patience_ms();
 }
 
 void

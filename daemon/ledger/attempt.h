@@ -17,6 +17,8 @@
 void attempt_job(const sp_payment_state *state, const char *operation, const char *connector, sp_job_req *out);
 /* attempt_connector: "stripe" of "stripe:eu"; out holds 32 bytes. */
 void attempt_connector(const char *account, char out[32]);
+/* attempt_patience_ms: from the dispatch to `unknown`. */
+int64_t attempt_patience_ms(void);
 /* attempt_begin: after commit #1: the flight starts; the call is answered now (async) or waits. Frees c. */
 void attempt_begin(struct command *c);
 /* attempt_replay: answers from the object as it is now. Frees c. */

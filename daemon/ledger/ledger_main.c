@@ -16,6 +16,7 @@
 #include "daemon/ledger/attempt.h"
 #include "daemon/ledger/batch.h"
 #include "daemon/ledger/checkpoint.h"
+#include "daemon/ledger/closing.h"
 #include "daemon/ledger/effects.h"
 #include "daemon/ledger/expire.h"
 #include "daemon/ledger/inquire.h"
@@ -124,6 +125,7 @@ begin_service(void)
 		return e;
 	checkpoint_open();
 	publish_open();
+	closing_start();
 	batch_ride(publish_mark, publish_marked);
 	batch_run(&leaf_row, (void *)(uintptr_t)&started, 512);
 	if ((e = recover_start()))
@@ -227,6 +229,7 @@ tick(evutil_socket_t fd, short what, void *arg)
 	if (ledger.store) {
 		attempt_tick();
 		inquire_tick();
+		closing_tick();
 		publish_tick(false);
 	}
 	if (ledger.store && now_ms >= next_second_ms) {

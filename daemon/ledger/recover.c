@@ -86,7 +86,7 @@ fly(const struct attempt *a)
 	if (e)
 		return e;
 	f->tries = a->tries;
-	f->deadline_mono_ms = clock_mono_ms() + 24000;
+	f->deadline_mono_ms = clock_mono_ms() + attempt_patience_ms();
 	if (a->state == ATTEMPT_WAITING) {
 		int64_t left_ms = a->next_try_ms - clock_wall_ms();
 		f->stage = FLIGHT_WAITING;

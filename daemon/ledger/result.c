@@ -10,6 +10,7 @@
 #include "daemon/domain/retry.h"
 #include "daemon/ledger/attempt.h"
 #include "daemon/ledger/batch.h"
+#include "daemon/ledger/closing.h"
 #include "daemon/ledger/inquire.h"
 #include "daemon/ledger/leaves.h"
 #include "daemon/ledger/ledger.h"
@@ -17,7 +18,6 @@
 #include "daemon/ledger/recover.h"
 #include "daemon/wire/ask.h"
 
-#define CLOSE_DEADLINE_MS (10 * 60 * 1000)
 #define RETRY_FIRST_MS    200
 #define RETRY_CAP_MS      10000
 
@@ -200,27 +200,6 @@ act(void *arg)
 /* ── after the commit ── */
 
 static void
-closed(void *arg, enum err e, const void *rep)
-{
-	(void)arg, (void)rep;
-	/* a vault that was started again holds no codes; and none is held longer than vault.cvc_ttl, whatever happens here
-	 */
-	if (e && e != ERR_VAULT_SEALED)
-		log_warn("a security code may be held until it expires", LOG_E("cause", e));
-}
-
-static void
-close_authorization(const struct settle *s)
-{
-	sp_close_authorization_req req = sp_close_authorization_req_init_zero;
-	memcpy(req.payment, s->r.payment, sizeof req.payment);
-	memcpy(req.token, s->token, sizeof req.token);
-	enum err e = ask_close_authorization(ledger_vault(), &req, CLOSE_DEADLINE_MS, closed, NULL);
-	if (e)
-		closed(NULL, e, NULL);
-}
-
-static void
 count(const struct settle *s)
 {
 	static const enum metric succeeded[] = {[sp_KIND_AUTHORIZE] = METRIC_AUTHORIZED,
@@ -276,7 +255,7 @@ follow(const struct settle *s)
 		return;
 	count(s);
 	if (s->kind == sp_KIND_AUTHORIZE)
-		close_authorization(s);
+		closing_tell(s->r.payment, s->token);
 	if (s->wants_capture)
 		operate_capture_rest(s->r.payment);
 }

@@ -10,7 +10,7 @@ daemon_ledger_libledger_a_SOURCES = daemon/ledger/ledger.h daemon/ledger/ledger.
 	daemon/ledger/inquire.h daemon/ledger/inquire.c daemon/ledger/expire.h daemon/ledger/expire.c \
 	daemon/ledger/publish.h daemon/ledger/publish.c daemon/ledger/checkpoint.h daemon/ledger/checkpoint.c \
 	daemon/ledger/read.h daemon/ledger/read.c daemon/ledger/tokens.h daemon/ledger/tokens.c \
-	daemon/ledger/notes.h daemon/ledger/notes.c daemon/ledger/officer_side.h daemon/ledger/officer_side.c \
+	daemon/ledger/closing.h daemon/ledger/closing.c daemon/ledger/notes.h daemon/ledger/notes.c daemon/ledger/officer_side.h daemon/ledger/officer_side.c \
 	daemon/ledger/enrol.c
 LIB_LEDGER = daemon/ledger/libledger.a $(LIB_STORE) $(LIB_WIRE) $(LIB_BASE)
 
