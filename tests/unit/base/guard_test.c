@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +91,7 @@ ends_by(void (*act)(void))
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
+		alarm(5);
 		act();
 		_exit(0);
 	}
@@ -246,6 +249,29 @@ open_a_socket(void)
 	socket(AF_INET, SOCK_STREAM, 0);
 }
 
+static atomic_bool jailed;
+
+static void *
+open_a_socket_later(void *arg)
+{
+	while (!jailed)
+		continue;
+	socket(AF_INET, SOCK_STREAM, 0);
+	return arg;
+}
+
+static void
+open_a_socket_in_an_earlier_thread(void)
+{
+	pthread_t t;
+	if (pthread_create(&t, NULL, open_a_socket_later, NULL) != 0)
+		_exit(98);
+	enter(false);
+	jailed = true;
+	for (;;)
+		continue;
+}
+
 static int trap_pipe[2];
 
 static void
@@ -278,6 +304,7 @@ a_call_that_is_not_in_it_kills(void **state)
 	assert_int_equal(ends_by(open_a_socket), SIGSYS);
 	assert_int_equal(ends_by(map_code), SIGSYS);
 	assert_int_equal(ends_by(execute), SIGSYS);
+	assert_int_equal(ends_by(open_a_socket_in_an_earlier_thread), SIGSYS);
 }
 
 static void
@@ -301,10 +328,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_arena_gives_wipes_and_refuses), cmocka_unit_test(runs_of_all_sizes_never_overlap),
-		cmocka_unit_test(log_lines_hold_no_control_bytes),   cmocka_unit_test(the_jail_lets_do_what_is_in_it),
+		cmocka_unit_test(the_arena_gives_wipes_and_refuses),  cmocka_unit_test(runs_of_all_sizes_never_overlap),
+		cmocka_unit_test(log_lines_hold_no_control_bytes),    cmocka_unit_test(the_jail_lets_do_what_is_in_it),
 #ifndef SANITIZERS
-		cmocka_unit_test(the_arena_ends_in_a_guard_page),    cmocka_unit_test(a_call_that_is_not_in_it_kills),
+		cmocka_unit_test(the_arena_ends_in_a_guard_page),     cmocka_unit_test(a_call_that_is_not_in_it_kills),
 		cmocka_unit_test(a_test_installation_names_the_call),
 #endif
 	};

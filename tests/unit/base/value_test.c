@@ -368,6 +368,15 @@ text_that_does_not_fit_is_refused_whole(void **state)
 
 /* ── buffers ── */
 
+/* Outside of what is unread there is nothing: not before it, not behind it. */
+static void
+assert_clean(const struct buf *b)
+{
+	for (size_t i = 0; i < b->cap; i++)
+		if ((i < b->start || i >= b->start + b->len) && b->bytes[i] != 0)
+			fail_msg("byte %zu of a buffer with %zu from %zu", i, b->len, b->start);
+}
+
 static void
 buffers_are_queues_with_a_ceiling(void **state)
 {
@@ -395,6 +404,8 @@ buffers_are_queues_with_a_ceiling(void **state)
 				assert_int_equal(eaten[k], 0); /* wiped */
 			next_out = (uint8_t)(next_out + n);
 		}
+		if (i % 8 == 0)
+			assert_clean(&b);
 	}
 	buf_clear(&b);
 	assert_null(b.bytes);

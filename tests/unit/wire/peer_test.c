@@ -395,6 +395,155 @@ breakers_are_cut_off_and_the_receiver_lives(void **state)
 	assert_int_equal(o.times, 1);
 }
 
+/* Whether the vault takes this hello of a ledger that should come with epoch 9. */
+static bool
+takes_hello(uint32_t process, uint32_t index, uint64_t epoch, unsigned times)
+{
+	sp_hello_req hello = {.process = process, .index = index, .epoch = epoch, .build_id = {.size = HUB_BUILD_ID_BYTES}};
+	const uint8_t *frame;
+	size_t n;
+	int fds[2];
+	unsigned cuts = w->cuts;
+	hub_build_id(hello.build_id.bytes);
+	assert_int_equal(peer_encode(MSG_hello, &hello, &frame, &n), ERR_OK);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_int_equal(hub_attach(w->to_ledger, fds[1], 9), ERR_OK);
+	for (unsigned i = 0; i < times; i++)
+		assert_int_equal(write(fds[0], frame, n), n);
+	settle();
+	close(fds[0]);
+	hub_detach(w->to_ledger);
+	return w->cuts == cuts;
+}
+
+static void
+a_hello_names_who_was_announced(void **state)
+{
+	(void)state;
+	assert_true(takes_hello(PROCESS_LEDGER, 0, 9, 1));
+	assert_false(takes_hello(PROCESS_LEDGER, 0, 9, 2));
+	assert_false(takes_hello(PROCESS_GATE, 0, 9, 1));
+	assert_false(takes_hello(PROCESS_LEDGER, 1, 9, 1));
+	assert_false(takes_hello(PROCESS_LEDGER, 0, 8, 1));
+}
+
+/* The other end of the ledger's link is ours to write on; a hello of the vault has been said. */
+static int
+play_vault(void)
+{
+	sp_hello_req hello = {.process = PROCESS_VAULT, .epoch = 9, .build_id = {.size = HUB_BUILD_ID_BYTES}};
+	const uint8_t *frame;
+	size_t n;
+	int fds[2];
+	hub_build_id(hello.build_id.bytes);
+	assert_int_equal(peer_encode(MSG_hello, &hello, &frame, &n), ERR_OK);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_int_equal(hub_attach(w->to_vault, fds[1], 9), ERR_OK);
+	assert_int_equal(write(fds[0], frame, n), n);
+	settle();
+	assert_true(peer_up(w->to_vault));
+	return fds[0];
+}
+
+static void
+an_answer_is_to_the_question_that_was_asked(void **state)
+{
+	uint8_t header[FRAME_HEADER_BYTES];
+	struct outcome o = {0};
+	(void)state;
+	int fd = play_vault();
+	ask_for("tok_a", &o);
+	frame_write(header, MSG_check_officer, true, ERR_OK, UINT64_C(1) << 16, 0); /* its id, another row */
+	assert_int_equal(write(fd, header, sizeof header), sizeof header);
+	settle();
+	assert_false(peer_up(w->to_vault));
+	assert_int_equal(o.times, 0); /* it may be sent again and waits for the next vault */
+	close(fd);
+	connect_them(10);
+	settle();
+	assert_int_equal(o.times, 1);
+	assert_int_equal(o.e, ERR_OK);
+}
+
+static void
+an_answer_never_goes_to_a_later_socket(void **state)
+{
+	struct outcome o = {0};
+	sp_token_facts_rep rep = sp_token_facts_rep_init_zero;
+	(void)state;
+	connect_them(1);
+	w->hold = true;
+	ask_for("tok_a", &o);
+	settle();
+	hub_detach(w->to_ledger);
+	settle();
+	connect_them(2); /* the question comes again */
+	settle();
+	assert_int_equal(w->waiting_n, 2);
+	rep.has_token = true;
+	snprintf(rep.token.id, sizeof rep.token.id, "old");
+	call_reply(w->waiting[0], ERR_OK, &rep);
+	settle();
+	assert_int_equal(o.times, 0);
+	snprintf(rep.token.id, sizeof rep.token.id, "new");
+	call_reply(w->waiting[1], ERR_OK, &rep);
+	settle();
+	assert_int_equal(o.times, 1);
+	assert_string_equal(o.token, "new");
+}
+
+static void
+answer_at_length(struct call *c, const void *req)
+{
+	static const uint8_t much[32768];
+	(void)req;
+	w->asked++;
+	call_reply_raw(c, ERR_OK, much, sizeof much);
+}
+
+static void
+who_does_not_read_gets_no_more_work_done(void **state)
+{
+	static uint8_t questions[400 * FRAME_HEADER_BYTES];
+	uint8_t bytes[256];
+	unsigned refused = 0, all = 400;
+	int fds[2];
+	(void)state;
+	w->vault.answers[MSG_token_facts] = answer_at_length;
+	size_t n = hello_frame(bytes, true, 9);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(hub_attach(w->to_ledger, fds[1], 9), ERR_OK);
+	assert_int_equal(write(fds[0], bytes, n), n);
+	for (unsigned i = 0; i < all; i++)
+		frame_write(questions + i * FRAME_HEADER_BYTES, MSG_token_facts, false, ERR_OK, i + 1, 0);
+	assert_int_equal(write(fds[0], questions, sizeof questions), sizeof questions);
+	settle();
+	assert_true(w->asked > 100 && w->asked < 180); /* 4 MiB of answers wait */
+	assert_true(peer_queued(w->to_ledger) < HUB_OUT_MAX + 65536);
+	/* and the refusals are there once it reads */
+	struct buf in;
+	struct frame f;
+	buf_init(&in, 16 << 20);
+	for (int idle = 0; idle < 20;) {
+		uint8_t *at;
+		assert_int_equal(buf_room(&in, 65536, &at), ERR_OK);
+		ssize_t got = read(fds[0], at, 65536);
+		idle = got > 0 ? 0 : idle + 1;
+		if (got > 0)
+			buf_added(&in, (size_t)got);
+		settle();
+		while (frame_read(buf_at(&in), in.len, PROCESS_VAULT, PROCESS_LEDGER, &f) == ERR_OK && f.bytes) {
+			refused += f.answer && f.e == ERR_OVERLOADED;
+			all -= f.answer;
+			buf_eat(&in, f.bytes);
+		}
+	}
+	assert_int_equal(all, 0);
+	assert_int_equal(refused, 400 - w->asked);
+	buf_clear(&in);
+	close(fds[0]);
+}
+
 static void
 every_split_of_a_frame_is_the_same_frame(void **state)
 {
@@ -533,7 +682,10 @@ answer_tokenize(struct call *c, const void *req)
 	const sp_tokenize_req *r = req;
 	sp_tokenize_rep rep = sp_tokenize_rep_init_zero;
 	numbers_seen += r->pan.size == sizeof masked && is_number(r->pan.bytes);
-	call_reply(c, ERR_OK, &rep);
+	if (w->hold)
+		w->waiting[w->waiting_n++] = c; /* no answer is decoded over it */
+	else
+		call_reply(c, ERR_OK, &rep);
 }
 
 __attribute__((noinline)) static void
@@ -581,6 +733,13 @@ a_card_number_leaves_nothing_behind(void **state)
 	}
 	assert_int_equal(numbers_seen, 200);
 	assert_int_equal(o.times, 200);
+	w->hold = true;
+	send_number(to_vault, &o, false);
+	hub_turn(&gate);
+	event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_int_equal(w->waiting_n, 1);
+	assert_int_equal(copies_in_memory(), 0);
+	call_reply(w->waiting[0], ERR_OK, NULL);
 	send_number(to_vault, &o, true);
 	assert_int_equal(copies_in_memory(), 0);
 	/* the scan does find one that is there */
@@ -609,6 +768,10 @@ main(void)
 		T(rows_are_a_law_for_the_sender_too),
 		T(breakers_are_cut_off_and_the_receiver_lives),
 		T(every_split_of_a_frame_is_the_same_frame),
+		T(a_hello_names_who_was_announced),
+		T(an_answer_is_to_the_question_that_was_asked),
+		T(an_answer_never_goes_to_a_later_socket),
+		T(who_does_not_read_gets_no_more_work_done),
 		T(another_build_is_refused),
 		T(descriptors_do_not_pass_between_peers),
 		T(raw_questions_get_raw_answers),

@@ -30,6 +30,7 @@ rows_say_who_may_speak_to_whom(void **state)
 	assert_false(msg_allowed(MSG_key_list, PROCESS_OFFICER, PROCESS_VAULT));
 	assert_false(msg_allowed(MSG_key_list, PROCESS_GATE, PROCESS_VAULT));
 	assert_true(msg_allowed(MSG_status, PROCESS_OFFICER, PROCESS_DESK));
+	assert_false(msg_allowed(MSG_status, PROCESS_DESK, PROCESS_DESK));
 	assert_false(msg_linked(PROCESS_GATE, PROCESS_HERALD));
 	assert_false(msg_linked(PROCESS_HERALD, PROCESS_VAULT));
 	assert_true(msg_linked(PROCESS_VAULT, PROCESS_HSM));
@@ -71,6 +72,11 @@ headers_make_the_round(void **state)
 	assert_int_equal(f.e, ERR_CARD_LUHN);
 	/* an answer to what the other side may not ask */
 	assert_int_equal(frame_read(bytes, FRAME_HEADER_BYTES, PROCESS_GATE, PROCESS_VAULT, &f), ERR_PROTOCOL);
+	frame_write(bytes, MSG_tokenize, true, (enum err)ERR_MAX, 7, 0);
+	assert_int_equal(frame_read(bytes, FRAME_HEADER_BYTES, PROCESS_VAULT, PROCESS_GATE, &f), ERR_PROTOCOL);
+	frame_write(bytes, MSG_tokenize, false, ERR_CARD_LUHN, 7, 0);
+	assert_int_equal(frame_read(bytes, FRAME_HEADER_BYTES, PROCESS_GATE, PROCESS_VAULT, &f), ERR_PROTOCOL);
+	frame_write(bytes, MSG_tokenize, true, ERR_OK, 7, 0);
 	for (size_t n = 0; n < FRAME_HEADER_BYTES; n++) {
 		assert_int_equal(frame_read(bytes, n, PROCESS_VAULT, PROCESS_GATE, &f), ERR_OK);
 		assert_int_equal(f.bytes, 0);
