@@ -5,17 +5,14 @@
  * Jail:         policy/jail_courier.def. Files: simulator.jsonl, the simulated issuer's books.
  * Signals:      none; reload and stop come over the control socket. Exit status: as proc_run.
  */
-#include <jansson.h>
 #include <sodium.h>
 
-#include "daemon/base/mem.h"
 #include "daemon/courier/jobs.h"
 #include "daemon/wire/proc.h"
 
 static enum err
 before_jail(void)
 {
-	json_set_alloc_funcs(mem_alloc, mem_free);
 	return sodium_init() < 0 ? ERR_RANDOM : ERR_OK;
 }
 

@@ -2,8 +2,9 @@
 noinst_LIBRARIES += daemon/courier/libcourier.a
 daemon_courier_libcourier_a_SOURCES = daemon/courier/gw.h daemon/courier/gw.c daemon/courier/gw_simulator.c \
 	daemon/courier/script.h daemon/courier/script.c daemon/courier/simbook.h daemon/courier/simbook.c \
+	daemon/courier/simline.h daemon/courier/simline.c \
 	daemon/courier/jobs.h daemon/courier/jobs.c
-LIB_COURIER = daemon/courier/libcourier.a $(LIB_WIRE) $(JANSSON_LIBS)
+LIB_COURIER = daemon/courier/libcourier.a $(LIB_WIRE)
 EXTRA_DIST += daemon/courier/gw.def
 
 pkglibexec_PROGRAMS += daemon/courier/courier

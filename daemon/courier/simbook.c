@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +14,9 @@
 #include "daemon/base/currency.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/money.h"
 #include "daemon/base/str.h"
-
-#define LINE_BYTES_MAX 1024
+#include "daemon/courier/simline.h"
 
 struct simbook {
 	int fd;
@@ -162,37 +161,48 @@ enter(struct simbook *b, const struct simbook_entry *e)
 
 /* ── the file ── */
 
-static json_t *
-line_of(const sp_job_req *job, const struct simbook_entry *e, const struct simbook_entry *on)
+/* Text from the job's fixed arrays to the line's, which are as large. */
+#define COPY(to, from)                                      \
+	do {                                                    \
+		_Static_assert(sizeof(to) >= sizeof(from), "room"); \
+		memcpy(to, from, sizeof(from));                     \
+	} while (0)
+
+static enum err
+line_of(const sp_job_req *job, const struct simbook_entry *e, const struct simbook_entry *on, struct simline *out)
 {
-	char at[CLOCK_TEXT_BYTES], reference[SIMBOOK_REFERENCE_BYTES], authorization[SIMBOOK_REFERENCE_BYTES] = "";
 	const struct currency *currency = currency_of((uint16_t)job->currency);
 
-	clock_text(e->at_ms, at);
-	simbook_reference(e, reference);
+	*out = (struct simline){.amount_minor = e->amount_minor, .captured = e->captured};
+	clock_text(e->at_ms, out->at);
+	COPY(out->key, job->derived_key);
+	COPY(out->payment, job->payment);
+	COPY(out->operation, job->operation);
+	simbook_reference(e, out->reference);
 	if (on)
-		simbook_reference(on, authorization);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b}", "at", at, "key", job->derived_key,
-					 "kind", kinds[e->kind], "payment", job->payment, "operation", job->operation, "amount",
-					 (json_int_t)e->amount_minor, "currency", currency ? currency->code : "", "reference", reference,
-					 "authorization", authorization, "outcome", outcomes[e->outcome], "script", e->script->name,
-					 "captured", (int)e->captured);
+		simbook_reference(on, out->authorization);
+	if (currency)
+		COPY(out->currency, currency->code);
+	enum err err = str_set(out->kind, sizeof out->kind, kinds[e->kind]);
+	if (err == ERR_OK)
+		err = str_set(out->outcome, sizeof out->outcome, outcomes[e->outcome]);
+	return err == ERR_OK ? str_set(out->script, sizeof out->script, e->script->name) : err;
 }
 
 static enum err
-append(struct simbook *b, const json_t *line)
+append(struct simbook *b, const struct simline *line)
 {
-	char text[LINE_BYTES_MAX];
-	size_t n = json_dumpb(line, text, sizeof text - 1, JSON_COMPACT);
-	if (n == 0 || n > sizeof text - 1)
-		return ERR_INTERNAL;
-	text[n++] = '\n';
+	char text[SIMLINE_BYTES_MAX];
+	size_t n;
+	enum err e = simline_write(line, text, &n);
+	if (e != ERR_OK)
+		return e;
 	ssize_t put = write(b->fd, text, n);
 	if (put == (ssize_t)n) {
 		b->end += (int64_t)n;
 		return ERR_OK;
 	}
-	enum err e = put >= 0 || errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_IO;
+	e = put >= 0 || errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_IO;
 	/* half a line must not stand before a later one */
 	if (put > 0 && ftruncate(b->fd, b->end) != 0)
 		e = ERR_IO;
@@ -200,35 +210,26 @@ append(struct simbook *b, const json_t *line)
 }
 
 static enum err
-read_line(struct simbook *b, const json_t *line)
+enter_line(struct simbook *b, const struct simline *line)
 {
-	const char *at, *key, *kind, *authorization, *outcome, *script;
-	struct simbook_entry e = {.amount_minor = -1};
-	json_int_t amount;
-	int captured;
-	enum err err;
+	int k = word_of(kinds, _sp_job_kind_ARRAYSIZE, line->kind);
+	int o = word_of(outcomes, _sp_outcome_ARRAYSIZE, line->outcome);
+	const struct simbook_entry *on = *line->authorization ? simbook_find_reference(b, line->authorization) : NULL;
+	struct simbook_entry e = {.amount_minor = line->amount_minor, .captured = line->captured};
 
-	/* json_unpack takes no const; it changes nothing */
-	if (json_unpack((json_t *)(uintptr_t)line, "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:b}", "at", &at, "key", &key,
-					"kind", &kind, "amount", &amount, "authorization", &authorization, "outcome", &outcome, "script",
-					&script, "captured", &captured) != 0)
-		return ERR_FILE_FORM;
-	int k = word_of(kinds, _sp_job_kind_ARRAYSIZE, kind), o = word_of(outcomes, _sp_outcome_ARRAYSIZE, outcome);
-	const struct simbook_entry *on = *authorization ? simbook_find_reference(b, authorization) : NULL;
-	if (k < 0 || o < 0 || amount < 0 || (*authorization && !on) || clock_parse(at, &e.at_ms) != ERR_OK)
+	if (k < 0 || o < 0 || (*line->authorization && !on) || clock_parse(line->at, &e.at_ms) != ERR_OK)
 		return ERR_FILE_FORM;
 	e.kind = (uint8_t)k;
 	e.outcome = (uint8_t)o;
-	e.amount_minor = amount;
-	e.captured = captured;
-	e.captured_minor = captured ? amount : 0;
+	e.captured_minor = e.captured ? e.amount_minor : 0;
 	e.authorization = on ? (uint32_t)(on - b->entries) + 1 : 0;
 	/* a row that has gone from the table since then: what it did stands, what it would do is lost */
-	e.script = script_of_name(script);
+	e.script = script_of_name(line->script);
 	if (!e.script)
 		e.script = script_of_name("");
-	hash_key(key, (sp_job_kind)k, e.key);
-	if ((err = make_room(b)) != ERR_OK)
+	hash_key(line->key, (sp_job_kind)k, e.key);
+	enum err err = make_room(b);
+	if (err != ERR_OK)
 		return err;
 	if (find(b, e.key) || !fits(b, &e))
 		return ERR_FILE_FORM;
@@ -239,6 +240,7 @@ read_line(struct simbook *b, const json_t *line)
 static enum err
 read_file(struct simbook *b, FILE *f)
 {
+	struct simline line;
 	char *text = NULL;
 	size_t room = 0;
 	ssize_t n;
@@ -249,9 +251,9 @@ read_file(struct simbook *b, FILE *f)
 			log_warn("simulator's books: a cut-off last line was dropped", LOG_I("line", b->count + 1));
 			break;
 		}
-		json_t *line = n < LINE_BYTES_MAX ? json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL) : NULL;
-		e = line ? read_line(b, line) : ERR_FILE_FORM;
-		json_decref(line);
+		e = simline_read(text, (size_t)n, &line);
+		if (e == ERR_OK)
+			e = enter_line(b, &line);
 		if (e != ERR_OK)
 			log_warn("simulator's books can't be read", LOG_I("line", b->count + 1), LOG_E("error", e));
 		b->end += n;
@@ -347,8 +349,11 @@ simbook_add(struct simbook *b, const sp_job_req *job, const struct simbook_entry
 		.outcome = (uint8_t)outcome,
 		.captured = job->kind == sp_JOB_AUTHORIZE && job->auto_capture && outcome == sp_OUTCOME_APPROVED,
 	};
-	enum err e = make_room(b);
+	struct simline line;
 
+	if (job->amount_minor < 0 || job->amount_minor > MONEY_MAX_MINOR)
+		return ERR_AMOUNT_OUT_OF_RANGE;
+	enum err e = make_room(b);
 	if (e != ERR_OK)
 		return e;
 	if (on)
@@ -356,11 +361,8 @@ simbook_add(struct simbook *b, const sp_job_req *job, const struct simbook_entry
 	new.captured_minor = new.captured ? new.amount_minor : 0;
 	hash_key(job->derived_key, job->kind, new.key);
 	assert(!find(b, new.key) && fits(b, &new));
-	json_t *line = line_of(job, &new, on);
-	if (!line)
-		return ERR_MEMORY;
-	e = append(b, line);
-	json_decref(line);
+	if ((e = line_of(job, &new, on, &line)) == ERR_OK)
+		e = append(b, &line);
 	if (e == ERR_OK)
 		*entry_out = enter(b, &new);
 	return e;

@@ -3,8 +3,7 @@
  * Invariants: an effect is a line in the file before anybody hears of it, so that a killed courier loses no charge; one
  *   derived key is one effect; sums never leave 0 ≤ refunded ≤ captured ≤ authorized. No card number and no token is
  *   ever in here: a script is kept by its name.
- * The file is JSON lines, one per effect:
- *   {"at","key","kind","payment","operation","amount","currency","reference","authorization","outcome","script","captured"}
+ * The file is JSON lines, one per effect (daemon/courier/simline.h).
  * It is a stand-in for another company's books, so it survives kill -9 but is not fsynced: a power cut is not its test.
  */
 #ifndef DAEMON_COURIER_SIMBOOK_H
@@ -51,7 +50,8 @@ void simbook_reference(const struct simbook_entry *e, char out[SIMBOOK_REFERENCE
 /*
  * simbook_add(b, job, on, outcome, script, entry_out): one effect, written and applied; its key must be new.
  *   on          the authorization that it acts on, NULL for an authorization itself
- *   Returns     ERR_OK · ERR_DISK_FULL, ERR_IO (nothing happened) · ERR_MEMORY · ERR_LIMIT (the books are full).
+ *   Returns     ERR_OK · ERR_DISK_FULL, ERR_IO, ERR_CHARACTERS, ERR_AMOUNT_OUT_OF_RANGE (nothing happened) · ERR_MEMORY
+ * · ERR_LIMIT (the books are full).
  */
 enum err simbook_add(struct simbook *b, const sp_job_req *job, const struct simbook_entry *on, sp_outcome outcome,
 					 const struct script_row *script, const struct simbook_entry **entry_out) MUST;

@@ -398,19 +398,31 @@ a_cut_off_line_is_dropped_and_a_damaged_one_is_refused(void **state)
 	assert_int_equal(inquire("whole-again").answer[0].outcome, sp_OUTCOME_APPROVED);
 
 	/* lines that no issuer could have written: each is refused, none brings the process down */
+	/* what stands between the key and the amount is the same in most of them */
+#define LINE(at, key, kind, authorization, outcome, amount, end)                                          \
+	"{\"at\":\"" at "\",\"key\":\"" key "\",\"kind\":\"" kind                                             \
+	"\",\"payment\":\"p\",\"operation\":\"o\",\"currency\":\"EUR\",\"reference\":\"\",\"authorization\":" \
+	"\"" authorization "\",\"outcome\":\"" outcome "\",\"script\":\"\",\"amount\":" amount ",\"captured\":false}" end
+#define NOW "2026-01-01T00:00:00.000Z"
 	static const char *const bad[] = {
 		"{}\n",
 		"\n",
 		"no json\n",
-		"{\"at\":\"2026-01-01T00:00:00.000Z\",\"key\":\"x\",\"kind\":\"capture\",\"amount\":5,\"authorization\":\"\","
-		"\"outcome\":"
-		"\"approved\",\"script\":\"\",\"captured\":false}\n",
-		"{\"at\":\"2026-01-01T00:00:00.000Z\",\"key\":\"x\",\"kind\":\"authorize\",\"amount\":-5,\"authorization\":"
-		"\"\","
-		"\"outcome\":\"approved\",\"script\":\"\",\"captured\":false}\n",
-		"{\"at\":\"2026-01-01T00:00:00.000Z\",\"key\":\"whole-again\",\"kind\":\"authorize\",\"amount\":3,"
-		"\"authorization\":\"\","
-		"\"outcome\":\"approved\",\"script\":\"\",\"captured\":false}\n",
+		LINE(NOW, "x", "capture", "", "approved", "5", "\n"), /* of nothing */
+		LINE(NOW, "x", "capture", "sim_00000000000000000000000000000000", "approved", "5", "\n"),
+		LINE(NOW, "x", "authorize", "", "approved", "-5", "\n"),
+		LINE(NOW, "x", "authorize", "", "approved", "05", "\n"),
+		LINE(NOW, "x", "authorize", "", "approved", "", "\n"),
+		LINE(NOW, "x", "authorize", "", "approved", "1000000000000", "\n"),
+		LINE(NOW, "x", "authorize", "", "approved", "99999999999999999999999999", "\n"),
+		LINE(NOW, "x", "inquire", "", "approved", "5", "\n"),
+		LINE(NOW, "x", "authorize", "", "maybe", "5", "\n"),
+		LINE("yesterday", "x", "authorize", "", "approved", "5", "\n"),
+		LINE(NOW, "x", "authorize", "", "approved", "5", " \n"),
+		LINE(NOW, "whole-again", "authorize", "", "approved", "3", "\n"), /* the key is taken */
+		LINE(NOW, "x\\u0041", "authorize", "", "approved", "5", "\n"),
+		LINE(NOW, "a key of more than seventy-one characters, which is what a job has room for and no more",
+			 "authorize", "", "approved", "5", "\n"),
 	};
 	struct stat st;
 	assert_int_equal(stat("simulator.jsonl", &st), 0);
@@ -421,6 +433,31 @@ a_cut_off_line_is_dropped_and_a_damaged_one_is_refused(void **state)
 		assert_int_equal(truncate("simulator.jsonl", st.st_size), 0);
 		assert_int_equal(gw_simulator.open(base, conf), ERR_OK);
 	}
+	gw_simulator.close();
+	append(LINE(NOW, "x", "authorize", "", "approved", "5", "\n")); /* the form itself is right */
+	assert_int_equal(gw_simulator.open(base, conf), ERR_OK);
+	assert_int_equal(inquire("x").answer[0].outcome, sp_OUTCOME_APPROVED);
+}
+
+static void
+a_key_that_could_break_the_line_charges_nothing(void **state)
+{
+	static const char *const keys[] = {"a\"b", "a\\b", "a\nb", "a b", "\xc3\xa4"};
+	(void)state;
+	unsigned lines = lines_in_file();
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		sp_job_req j = job(sp_JOB_AUTHORIZE, keys[i], 5, "");
+		struct gw_card card = {.pan = "4242424242424242"};
+		struct seen s = {.n = 0};
+		struct gw_call c = {.job = &j, .card = &card, .done = see, .arg = &s};
+		assert_int_equal(gw_simulator.act[j.kind](&c), ERR_CHARACTERS);
+		assert_int_equal(inquire(keys[i]).answer[0].outcome, sp_OUTCOME_NOT_FOUND);
+	}
+	sp_job_req j = job(sp_JOB_AUTHORIZE, "less", -1, "");
+	struct gw_card card = {.pan = "4242424242424242"};
+	struct gw_call c = {.job = &j, .card = &card, .done = see};
+	assert_int_equal(gw_simulator.act[j.kind](&c), ERR_AMOUNT_OUT_OF_RANGE);
+	assert_int_equal(lines_in_file(), lines);
 }
 
 /* The limit on a file's size stands for the disk: the write ends in the middle of the line. */
@@ -465,6 +502,7 @@ main(void)
 		cmocka_unit_test(what_comes_after_is_scripted_by_the_card_or_its_own_amount),
 		cmocka_unit_test(the_books_hold_no_card_number),
 		cmocka_unit_test(a_cut_off_line_is_dropped_and_a_damaged_one_is_refused),
+		cmocka_unit_test(a_key_that_could_break_the_line_charges_nothing),
 		cmocka_unit_test(a_full_disk_charges_nothing),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
