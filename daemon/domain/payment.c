@@ -169,10 +169,10 @@ contradicts(const sp_payment_state *state, const sp_operation_state *op, const s
 
 /* "captured" when nothing more can be, else "partially_captured". */
 static sp_event_type
-captured_type(const sp_payment_state *state, int64_t authorized_minor, int64_t amount_minor, bool final)
+captured_type(const sp_payment_state *state, const sp_operation_state *capture)
 {
-	return final || state->captured_minor + amount_minor >= authorized_minor ? sp_EV_PAYMENT_CAPTURED
-																			 : sp_EV_PAYMENT_PARTIALLY_CAPTURED;
+	bool all = capture->amount_minor >= payment_left_to_capture(state);
+	return capture->final || all ? sp_EV_PAYMENT_CAPTURED : sp_EV_PAYMENT_PARTIALLY_CAPTURED;
 }
 
 static void
@@ -211,7 +211,7 @@ decide_result(struct decision *d)
 
 	sp_event_type type = payment_event_of(op->kind, then);
 	if (op->kind == sp_KIND_CAPTURE && then == sp_OP_SUCCEEDED)
-		type = captured_type(s, s->authorized_minor, op->amount_minor, op->final);
+		type = captured_type(s, op);
 	struct payment_event *ev = next_event(d, type, op->id, op->amount_minor);
 	put_result(d, &ev->body, op);
 	ev->body.contradicted = against;

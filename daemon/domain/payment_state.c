@@ -87,16 +87,28 @@ payment_wants_capture(const sp_payment_state *s)
 	return s->operations_count == 1;
 }
 
+/* of minus taken; the books never let it be less than nothing */
+static int64_t
+left(const sp_payment_state *s, int64_t of, int64_t taken)
+{
+	uint16_t currency = (uint16_t)s->currency;
+	struct money rest = {0, currency};
+
+	if (money_sub((struct money){of, currency}, (struct money){taken, currency}, &rest) != ERR_OK)
+		return 0;
+	return rest.minor;
+}
+
 int64_t
 payment_left_to_capture(const sp_payment_state *s)
 {
-	return s->released ? 0 : s->authorized_minor - s->captured_minor;
+	return s->released ? 0 : left(s, s->authorized_minor, s->captured_minor);
 }
 
 int64_t
 payment_left_to_refund(const sp_payment_state *s)
 {
-	return s->captured_minor - s->refunded_minor;
+	return left(s, s->captured_minor, s->refunded_minor);
 }
 
 static size_t

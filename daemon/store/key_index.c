@@ -6,12 +6,12 @@
 
 #include "daemon/base/mem.h"
 
-#define LOG_KEYS    16384u             /* a log with so many is folded */
+#define LOG_KEYS    8192u              /* a log with so many is folded */
 #define BUCKETS     (2 * LOG_KEYS * 2) /* a fold may lag: a log can grow beyond LOG_KEYS, never to this */
 #define BLOOM_BYTES (LOG_KEYS * 10 / 8)
 #define BLOOM_BITS  (BLOOM_BYTES * 8)
 #define BLOOM_TRIES 7
-#define SWEEP_PARTS 16 /* a run goes in so many transactions */
+#define SWEEP_PARTS 8 /* a run goes in so many transactions */
 
 const char key_index_schema[] =
 	"CREATE TABLE idempotency_log_0(n INTEGER PRIMARY KEY, key BLOB NOT NULL, expires INTEGER NOT NULL,"
