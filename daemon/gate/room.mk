@@ -23,12 +23,15 @@ tests_harness_gate_harness_SOURCES = tests/harness/gate_harness.c
 tests_harness_gate_harness_LDADD = $(LIB_WIRE)
 
 if CMOCKA
-gate_tests = tests/unit/gate/http_test tests/unit/gate/shape_test tests/unit/gate/denied_test
+gate_tests = tests/unit/gate/client_cache_test tests/unit/gate/http_test tests/unit/gate/shape_test tests/unit/gate/denied_test
 check_PROGRAMS += $(gate_tests)
 TESTS += $(gate_tests)
 tests_unit_gate_denied_test_SOURCES = tests/unit/gate/denied_test.c
 tests_unit_gate_denied_test_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_gate_denied_test_LDADD = $(LIB_GATE) $(LIB_TEST)
+tests_unit_gate_client_cache_test_SOURCES = tests/unit/gate/client_cache_test.c
+tests_unit_gate_client_cache_test_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_unit_gate_client_cache_test_LDADD = $(LIB_GATE) $(LIB_TEST)
 tests_unit_gate_http_test_SOURCES = tests/unit/gate/http_test.c
 tests_unit_gate_http_test_LDADD = $(LIB_GATE) $(LIB_TEST)
 tests_unit_gate_shape_test_SOURCES = tests/unit/gate/shape_test.c
