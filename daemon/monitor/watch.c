@@ -12,6 +12,7 @@
 
 #define START_TICK_MS 20 /* until it serves: start-up is waited for */
 #define START_TICKS   500
+#define SETTLE_TICKS  150 /* not serving for so long (3 s): it is not just starting, it is sealed */
 #define TICK_MS       250
 #define LOOK_TICKS    4
 #define HUNG_MS       30000 /* without a heartbeat: it will not come back by itself */
@@ -66,7 +67,7 @@ tell_systemd(struct health h)
 		watch.status_sent = notify_send(status);
 	}
 	/* a sealed appliance is up too: it waits for its officers, not for systemd */
-	if (!family.notified && family_all_ready())
+	if (!family.notified && family_all_ready() && (family.served || watch.ticks >= SETTLE_TICKS))
 		family.notified = notify_send("READY=1");
 	notify_alive();
 }
