@@ -49,6 +49,8 @@ check "a wrong PIN is refused" has "$(pin=wrong-pin-123 tool -O)" CKR_PIN_INCORR
 
 # a key of the same label, planted by somebody with the PIN: two of them, and neither is trusted
 tool --keygen --key-type AES:32 --label kek-1 --extractable >/dev/null
+# made by us: the broker's user has to be able to read it, as a key planted by that user would be
+chown -R --reference="$dir/hsm/tokens" "$dir/hsm/tokens"
 sallyportd --dir "$dir" >"$dir/run/ready" 2>>"$dir/run/log" &
 daemon=$!
 echo "$daemon" >"$dir/run/pid"
