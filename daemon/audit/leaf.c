@@ -111,6 +111,13 @@ put_string(struct line *l, const char *text)
 
 	put(l, "\"", 1);
 	for (; left > 0; s += n, left -= n) {
+		/* nearly all of it is plain and goes in one piece */
+		for (n = 0; n < left && s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\'; n++)
+			;
+		if (n > 0) {
+			put(l, (const char *)s, n);
+			continue;
+		}
 		n = next_character(s, left, &point);
 		if (n == 0) {
 			/* not UTF-8: one replacement character for the byte, so that the record stays valid JSON */

@@ -21,7 +21,8 @@ static void
 told(void *arg, enum err e, const void *rep)
 {
 	(void)arg, (void)rep;
-	/* a vault that was started again holds no codes; and none is held longer than vault.cvc_ttl, whatever happens here */
+	/* a vault that was started again holds no codes; and none is held longer than vault.cvc_ttl, whatever happens here
+	 */
 	if (e && e != ERR_VAULT_SEALED)
 		log_warn("a security code may be held until it expires", LOG_E("cause", e));
 }

@@ -1,7 +1,7 @@
 /*
  * closing — the vault is told that an authorization is over: it wipes the security code and erases a single-use card.
- * Invariants: told after each final answer or `unknown`, and once more after a start for the newest payments, because the
- *   message may have died with us; the vault does nothing twice. What is still missed ends with vault.cvc_ttl.
+ * Invariants: told after each final answer or `unknown`, and once more after a start for the newest payments, because
+ * the message may have died with us; the vault does nothing twice. What is still missed ends with vault.cvc_ttl.
  * Source: PCI DSS 4.0.1 3.3.1 (no code after authorization); design 30, "Records".
  */
 #ifndef DAEMON_LEDGER_CLOSING_H

@@ -63,7 +63,8 @@ command_judge(struct command *c)
 	enum err e = store_idempotency_get(ledger.store, c->key, now_ms, &c->row, &c->has_row);
 	if (e)
 		return e;
-	switch (idempotency_judge(c->has_row ? &c->row : NULL, c->fingerprint, now_ms, c->has_row && command_waited_for(&c->row))) {
+	switch (idempotency_judge(c->has_row ? &c->row : NULL, c->fingerprint, now_ms,
+							  c->has_row && command_waited_for(&c->row))) {
 	case IDEMPOTENCY_FRESH:
 		c->has_row = false;
 		return ERR_OK;

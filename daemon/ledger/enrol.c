@@ -12,6 +12,7 @@
 #include "daemon/ledger/leaves.h"
 #include "daemon/ledger/ledger.h"
 #include "daemon/ledger/officer_side.h"
+#include "daemon/ledger/pay.h"
 #include "daemon/wire/ask.h"
 
 #define CHECK_DEADLINE_MS 10000
@@ -24,6 +25,7 @@ tell_gates(void)
 {
 	const sp_clients_changed_req tell = {.epoch = store_clients_epoch(ledger.store)};
 	caller_forget();
+	pay_forget();
 	for (unsigned i = 0; i < 16; i++) {
 		struct peer *gate = proc_peer(PROCESS_GATE, i);
 		if (gate && peer_up(gate) && tell_clients_changed(gate, &tell) != ERR_OK)

@@ -40,20 +40,41 @@ check_request(const sp_payment_create_req *req)
 	return ERR_OK;
 }
 
+/* Accounts and default accounts of merchants change only by an officer's hand: they are read once. */
+static struct routing_account accounts[64];
+static struct merchant merchants[64];
+static unsigned accounts_n;
+static bool accounts_known;
+
+void
+pay_forget(void)
+{
+	accounts_known = false;
+	memset(merchants, 0, sizeof merchants);
+}
+
+static enum err
+default_account(const char *merchant, const char **out)
+{
+	struct merchant *m = &merchants[(unsigned char)merchant[0] % 64];
+	enum err e = strcmp(m->id, merchant) ? store_merchant_get(ledger.store, merchant, m) : ERR_OK;
+	*out = !e && m->account[0] ? m->account : conf_text(proc_conf(), CONF_PROCESSOR);
+	if (e)
+		m->id[0] = 0;
+	return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
 static enum err
 route(const struct command *c, const sp_payment_create_req *req, const struct routing_account **account_out,
 	  const char **rule_out)
 {
-	static struct routing_account accounts[64];
-	static struct merchant merchant;
-	unsigned n = 0;
-	enum err e = store_account_list(ledger.store, accounts, 64, &n);
+	const char *fallback;
+	enum err e = default_account(c->merchant, &fallback);
+	if (!e && !accounts_known)
+		e = store_account_list(ledger.store, accounts, 64, &accounts_n);
 	if (e)
 		return e;
-	e = store_merchant_get(ledger.store, c->merchant, &merchant);
-	if (e && e != ERR_NOT_FOUND)
-		return e;
-	const char *fallback = !e && merchant.account[0] ? merchant.account : conf_text(proc_conf(), CONF_PROCESSOR);
+	accounts_known = true;
 	const struct routing_query q = {.merchant = c->merchant,
 									.origin = req->origin,
 									.processor = req->processor,
@@ -61,7 +82,7 @@ route(const struct command *c, const sp_payment_create_req *req, const struct ro
 									.currency = req->currency,
 									.amount_minor = req->amount_minor,
 									.livemode = ledger.livemode};
-	return routing_pick(&q, NULL, 0, accounts, n, fallback, account_out, rule_out);
+	return routing_pick(&q, NULL, 0, accounts, accounts_n, fallback, account_out, rule_out);
 }
 
 /* Text that has the same bound on both sides needs no check, only a copy. */

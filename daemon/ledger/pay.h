@@ -9,4 +9,7 @@
 
 void pay_create(struct call *call, const void *req); /* answers payment_create */
 
+/* pay_forget: merchants or processor accounts changed. */
+void pay_forget(void);
+
 #endif

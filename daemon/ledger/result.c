@@ -18,8 +18,8 @@
 #include "daemon/ledger/recover.h"
 #include "daemon/wire/ask.h"
 
-#define RETRY_FIRST_MS    200
-#define RETRY_CAP_MS      10000
+#define RETRY_FIRST_MS 200
+#define RETRY_CAP_MS   10000
 
 /* What became of the attempt. */
 enum verdict {
