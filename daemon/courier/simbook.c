@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -273,7 +274,8 @@ simbook_open(const char *path, struct simbook **out)
 	if (!b)
 		return ERR_MEMORY;
 	b->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (b->fd < 0) {
+	/* the courier before us may still be ending: what it adds must be read, not overlooked */
+	if (b->fd < 0 || flock(b->fd, LOCK_EX) != 0) {
 		e = ERR_IO;
 		goto out;
 	}

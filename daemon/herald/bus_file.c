@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -65,7 +66,8 @@ static enum err
 open_file(int *fd_out, off_t *end_out)
 {
 	int fd = open(FILE_NAME, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	enum err e = fd < 0 ? ERR_IO : repair(fd, end_out);
+	/* the herald before us may still be ending: its half line is not ours to cut off */
+	enum err e = fd < 0 || flock(fd, LOCK_EX) != 0 ? ERR_IO : repair(fd, end_out);
 	if (e != ERR_OK && fd >= 0)
 		close(fd);
 	if (e == ERR_OK)
@@ -117,11 +119,16 @@ file_put(const struct bus_entry *entry, bus_done_fn done, void *arg)
 static enum err
 file_reload(const struct conf *conf)
 {
+	struct stat there, ours;
 	int fd;
 	off_t end;
 
 	(void)conf;
 	file_turn();
+	/* not rotated: ours is the file, and a second lock on it would wait for ourselves */
+	if (stat(FILE_NAME, &there) == 0 && fstat(file.fd, &ours) == 0 && there.st_dev == ours.st_dev &&
+	    there.st_ino == ours.st_ino)
+		return ERR_OK;
 	enum err e = open_file(&fd, &end);
 	if (e != ERR_OK) /* the old file serves on */
 		return e;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,7 +13,9 @@
 
 #include "daemon/base/str.h"
 
-#define BACKLOG 1024
+#define BACKLOG         1024
+#define ORPHANS_MS      5000
+#define ORPHANS_LOOK_MS 50
 
 static void
 say(struct buf *why, const char *what, const char *which)
@@ -69,8 +72,15 @@ listen_tcp(const char *where, unsigned n, int *fds_out, struct buf *why)
 		say(why, "listen is not address:port", where);
 		return e;
 	}
-	/* shared ports would let two appliances take turns on one port: see first that nobody has it */
+	/*
+	 * Shared ports would let two appliances take turns on one port: see first that nobody has it. The processes of a
+	 * monitor that was killed need a moment to notice; an appliance that starts at once must not fail because of them.
+	 */
 	e = open_one(a, false, &probe);
+	for (unsigned tries = 0; e == ERR_EXISTS && tries < ORPHANS_MS / ORPHANS_LOOK_MS; tries++) {
+		poll(NULL, 0, ORPHANS_LOOK_MS);
+		e = open_one(a, false, &probe);
+	}
 	if (e == ERR_OK)
 		close(probe);
 	for (unsigned i = 0; i < n && e == ERR_OK; i++)
