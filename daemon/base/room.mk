@@ -7,7 +7,7 @@ daemon_base_libbase_a_SOURCES = daemon/base/err.h daemon/base/err.c daemon/base/
 	daemon/base/reserve.h daemon/base/reserve.c daemon/base/jail.h daemon/base/jail.c
 
 if CMOCKA
-base_tests = tests/unit/base/conf_test tests/unit/base/value_test tests/unit/base/guard_test
+base_tests = tests/unit/base/conf_test tests/unit/base/value_test tests/unit/base/guard_test tests/unit/base/reserve_test
 check_PROGRAMS += $(base_tests)
 TESTS += $(base_tests)
 tests_unit_base_conf_test_SOURCES = tests/unit/base/conf_test.c
@@ -16,6 +16,8 @@ tests_unit_base_value_test_SOURCES = tests/unit/base/value_test.c
 tests_unit_base_value_test_LDADD = $(LIB_BASE) $(LIB_TEST)
 tests_unit_base_guard_test_SOURCES = tests/unit/base/guard_test.c
 tests_unit_base_guard_test_LDADD = $(LIB_BASE) $(LIB_TEST)
+tests_unit_base_reserve_test_SOURCES = tests/unit/base/reserve_test.c
+tests_unit_base_reserve_test_LDADD = $(LIB_BASE) $(LIB_TEST)
 endif
 
 EXTRA_DIST += tests/fuzz/seeds/config_fuzz

@@ -30,3 +30,7 @@ tests_fuzz_frame_fuzz_SOURCES = tests/fuzz/frame_fuzz.c
 tests_fuzz_frame_fuzz_LDADD = $(LIB_WIRE)
 tests_fuzz_frame_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+
+# The protocol's tables are made from policy/.
+dist_check_SCRIPTS += tests/protocol-doc
+TESTS += tests/protocol-doc

@@ -545,6 +545,45 @@ who_does_not_read_gets_no_more_work_done(void **state)
 }
 
 static void
+a_program_of_another_build_is_told_so(void **state)
+{
+	static const struct answer answers[] = {{MSG_key_list, answer_token_facts}, {MSG_NONE, NULL}};
+	struct hub desk;
+	uint8_t bytes[256], header[FRAME_HEADER_BYTES], in[512];
+	struct frame f;
+	int fds[2];
+	(void)state;
+	assert_int_equal(hub_open(&desk, w->base, PROCESS_DESK, 0, answers), ERR_OK);
+	struct peer *guest = hub_guest(&desk, PROCESS_OFFICER, 1000);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(hub_attach(guest, fds[1], 0), ERR_OK);
+	assert_int_equal(peer_uid(guest), 1000);
+	size_t n = hello_frame(bytes, false, 0);
+	assert_int_equal(write(fds[0], bytes, n), n);
+	frame_write(header, MSG_key_list, false, ERR_OK, 7, 0);
+	assert_int_equal(write(fds[0], header, sizeof header), sizeof header);
+	for (int i = 0; i < 4; i++) {
+		event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		hub_turn(&desk);
+	}
+	ssize_t got = read(fds[0], in, sizeof in);
+	assert_true(got > 0);
+	assert_int_equal(frame_read(in, (size_t)got, PROCESS_DESK, PROCESS_OFFICER, &f), ERR_OK);
+	assert_int_equal(f.number, MSG_hello);
+	assert_int_equal(frame_read(in + f.bytes, (size_t)got - f.bytes, PROCESS_DESK, PROCESS_OFFICER, &f), ERR_OK);
+	assert_true(f.bytes && f.answer);
+	assert_int_equal(f.e, ERR_BUILD_MISMATCH);
+	assert_int_equal(w->asked, 0);
+	close(fds[0]);
+	for (int i = 0; i < 4; i++) {
+		event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		hub_turn(&desk);
+	}
+	assert_true(TAILQ_EMPTY(&desk.peers)); /* guests are freed when they go */
+	hub_close(&desk);
+}
+
+static void
 every_split_of_a_frame_is_the_same_frame(void **state)
 {
 	(void)state;
@@ -773,6 +812,7 @@ main(void)
 		T(an_answer_never_goes_to_a_later_socket),
 		T(who_does_not_read_gets_no_more_work_done),
 		T(another_build_is_refused),
+		T(a_program_of_another_build_is_told_so),
 		T(descriptors_do_not_pass_between_peers),
 		T(raw_questions_get_raw_answers),
 #ifndef SANITIZERS
