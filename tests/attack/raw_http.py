@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Bytes that no client library would send, over mutual TLS: each must get its status and code, or a closed connection.
 
-usage: raw_http.py PORT CA CERT KEY [group]     groups: smuggling, limits, methods, slow, tls
+usage: raw_http.py PORT CA CERT KEY [group]     groups: smuggling, limits, methods, slow, tls; planted
 Prints one line per case and exits with the number of failures.
 """
 import json, socket, ssl, sys, time
@@ -254,6 +254,14 @@ def tls():
     raw.close()
 
 
+def planted():
+    """Three wrong expectations: this program must notice all of them."""
+    live = "GET /livez HTTP/1.1\r\n" + H + "\r\n"
+    case("planted: another status", live, "404 not_found")
+    case("planted: one answer too few", live + live, "200")
+    case("planted: another code", "GET /livez HTTP/1.1\r\n\r\n", "400 duplicate_header")
+
+
 for g in groups:
-    {"smuggling": smuggling, "limits": limits, "methods": methods, "slow": slow, "tls": tls}[g]()
+    {"planted": planted, "smuggling": smuggling, "limits": limits, "methods": methods, "slow": slow, "tls": tls}[g]()
 sys.exit(min(failures, 99))

@@ -55,6 +55,9 @@ for group in smuggling limits methods slow tls; do
 	check "$group: each of $(grep -c . "$work/raw.$group") cases ends as it must" is "$(grep -v '^ok' "$work/raw.$group")" ""
 done
 
+"$raw" "$port" "${demo[@]}" planted >"$work/raw.planted" 2>&1
+check "three planted faults are noticed" is "$?" 3
+
 with enemy /livez
 check "a certificate of a foreign CA gets no answer" is "$status" 000
 check "… and a line that says why" logged "client certificate of an unknown CA"

@@ -191,6 +191,11 @@ requests_come_one_after_the_other(void **state)
 	assert_null(http_header(h, HTTP_IDEMPOTENCY_KEY));
 	assert_false(http_keep_alive(h));
 	http_free(h);
+	/* an old client may ask for more than one request on a connection; it gets one */
+	h = http_new(&limits);
+	assert_int_equal(feed(h, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 44, 0, &first, &why), HTTP_WHOLE);
+	assert_false(http_keep_alive(h));
+	http_free(h);
 }
 
 static void
