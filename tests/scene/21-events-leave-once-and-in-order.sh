@@ -37,9 +37,15 @@ check "every line is a CloudEvent with all that it needs" jq -es 'all(.[];
 	.datacontenttype == "application/json" and (.sequence | test("^[0-9]{20}$")) and (.data | type == "object"))' "$all"
 check "no id stands for two different events" jq -es 'group_by(.id) | all(.[]; (map(.sequence) | unique | length) == 1)' "$all"
 # first sight of each event: at least once means that a repetition may come, but never a later one before an earlier one
-check "within a key the sequence only grows" jq -es 'reduce .[] as $e ({seen: {}, last: {}, ok: true};
-	if .seen[$e.id] then . else .ok = (.ok and ((.last[$e.partitionkey // $e.subject] // "") < $e.sequence)) |
-	.seen[$e.id] = true | .last[$e.partitionkey // $e.subject] = $e.sequence end) | .ok' "$all"
+in_order() {
+	jq -es 'reduce .[] as $e ({seen: {}, last: {}, ok: true};
+		if .seen[$e.id] then . else .ok = (.ok and ((.last[$e.partitionkey // $e.subject] // "") < $e.sequence)) |
+		.seen[$e.id] = true | .last[$e.partitionkey // $e.subject] = $e.sequence end) | .ok' "$1"
+}
+check "within a key the sequence only grows" in_order "$all"
+# planted: two neighbours of one key change places
+jq -cs '(map(.partitionkey == "order-3") | index(true)) as $i | .[$i] as $a | .[$i] = .[$i + 1] | .[$i + 1] = $a | .[]' "$all" >"$work/swapped"
+check "planted: two events of one key that changed places are seen" bash -c "$(declare -f in_order); ! in_order '$work/swapped'"
 check "no card number and no security code is in them" bash -c "! grep -q 4242424242424242 '$all'"
 
 # the field's own library reads every line
@@ -58,4 +64,6 @@ for (const line of lines) new CloudEvent(JSON.parse(line), true).validate();
 console.log(lines.length);
 X
 check "the cloudevents library takes every line" is "$(NODE_PATH=$cloudevents/node_modules node "$work/read.cjs" "$all" 2>&1)" "$(wc -l <"$all")"
+jq -c 'if input_line_number == 7 then del(.type) else . end' "$all" >"$work/typeless"
+check "planted: … and refuses one that is none" bash -c "! NODE_PATH='$cloudevents/node_modules' node '$work/read.cjs' '$work/typeless'"
 end
