@@ -80,6 +80,8 @@ run(const struct site *s, enum process process, unsigned index, int control, pid
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(077);
+	if (chdir("/") != 0) /* where we were started from is nobody's business */
+		_exit(126);
 	fill_env(s, env, text);
 	if (!arrange_fds(control, &binary) || !become(s, process))
 		_exit(126);

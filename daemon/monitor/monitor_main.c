@@ -89,11 +89,25 @@ fail(enum err e, const struct buf *why)
 	return 1;
 }
 
+/* As much as the host allows: a gate has a descriptor for each client, the vault locks its arena. */
+static void
+raise_limit(int which)
+{
+	struct rlimit l;
+	if (getrlimit((__rlimit_resource_t)which, &l) != 0)
+		return;
+	l.rlim_cur = l.rlim_max;
+	if (setrlimit((__rlimit_resource_t)which, &l) != 0)
+		log_warn("a limit could not be raised", LOG_I("limit", which));
+}
+
 /* Nothing of this process's memory is to be had, and its limits are its children's. */
 static enum err
 harden(void)
 {
 	struct rlimit none = {0, 0};
+	raise_limit(RLIMIT_NOFILE);
+	raise_limit(RLIMIT_MEMLOCK);
 #ifndef SANITIZERS
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return ERR_JAIL;

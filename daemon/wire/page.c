@@ -121,6 +121,13 @@ away(enum process p)
 	return (struct health){rule[p].state, rule[p].cause, p};
 }
 
+/* More than that somebody is not there. */
+static bool
+tells_why(enum err cause)
+{
+	return cause != ERR_OK && cause != ERR_NOT_READY && cause != ERR_SHUTTING_DOWN;
+}
+
 static struct health
 health_of(const struct page *p, int64_t mono_ms)
 {
@@ -133,7 +140,10 @@ health_of(const struct page *p, int64_t mono_ms)
 		/* the first start is a start of the appliance; a later one is an absence of that process */
 		if (atomic_load_explicit(&p->restarts, memory_order_relaxed) == 0)
 			return (struct health){PAGE_STARTING, cause == ERR_OK ? ERR_NOT_READY : cause, who};
-		return away(who);
+		struct health h = away(who);
+		if (tells_why(cause)) /* what it died of */
+			h.cause = cause;
+		return h;
 	}
 	if (mono_ms - beat > STALE_MS)
 		return away(who);
@@ -154,11 +164,14 @@ page_health(const struct page *const *pages, unsigned n, int64_t mono_ms)
 {
 	struct health worst = {PAGE_SERVING, ERR_OK, PROCESS_MONITOR};
 	unsigned seen = 0, gates = 0, gates_away = 0;
+	enum err of_hsm = ERR_OK;
 	for (unsigned i = 0; i < n; i++) {
 		if (!pages[i])
 			continue;
 		struct health h = health_of(pages[i], mono_ms);
 		seen++;
+		if (pages[i]->process == PROCESS_HSM)
+			of_hsm = (enum err)atomic_load_explicit(&pages[i]->cause, memory_order_relaxed);
 		gates += pages[i]->process == PROCESS_GATE;
 		gates_away += pages[i]->process == PROCESS_GATE && h.state == PAGE_SERVING && h.cause == ERR_PEER_AWAY;
 		if (rank(h) > rank(worst))
@@ -166,6 +179,9 @@ page_health(const struct page *const *pages, unsigned n, int64_t mono_ms)
 	}
 	if (seen == 0)
 		return (struct health){PAGE_STARTING, ERR_NOT_READY, PROCESS_MONITOR};
+	/* the vault can only say that its broker is away; the broker says why */
+	if (worst.cause == ERR_HSM_AWAY && tells_why(of_hsm))
+		worst = (struct health){worst.state, of_hsm, PROCESS_HSM};
 	/* one gate less is a warning, none is an outage */
 	struct health none = {PAGE_REFUSING, ERR_PEER_AWAY, PROCESS_GATE};
 	return gates && gates == gates_away && rank(none) > rank(worst) ? none : worst;

@@ -315,7 +315,7 @@ fill_page(void)
 	atomic_store(&proc.page->restarts, proc.restarts);
 	atomic_store(&proc.page->started_at_ms, clock_wall_ms());
 	atomic_store(&proc.page->heartbeat_mono_ms, clock_mono_ms());
-	atomic_store(&proc.page->cause, ERR_OK);
+	/* the cause stays what the last life died of, until this one knows better */
 	atomic_store(&proc.page->state, PAGE_STARTING);
 }
 
