@@ -365,9 +365,10 @@ prepare(const struct proc_spec *spec, const char *title)
 		return ERR_USAGE;
 	log_open(title);
 	prctl(PR_SET_NAME, title, 0, 0, 0);
-	/* the terminal's and the shell's signals are for the monitor; it tells us */
+	/* signals to a whole group (terminal, shell, systemd) are for the monitor: it stops us in order */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	proc.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);

@@ -141,6 +141,13 @@ grep -q '^sallyport: vault does not start' "$log" && grep -q '^next: ' "$log" ||
 ok "a process that never starts ends the start: exit status 1, who and what next"
 
 start
+# a terminal or systemd signals all processes at once: the monitor's order holds all the same
+kill -TERM "$monitor" $(children)
+wait "$monitor" || fail "exit status of a stop of the whole group"
+logged '"what":"process ended"' && fail "a process died of a signal that is the monitor's"
+ok "SIGTERM to all at once is a stop in order too"
+
+start
 kill -USR2 "$(pid_of ledger)"
 sleep 0.2
 begin=$SECONDS
