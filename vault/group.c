@@ -54,8 +54,12 @@ end_all(struct vault *v, enum err e, int64_t took_us)
 	struct group *b = v->group;
 	size_t n = b->n;
 	for (size_t i = 0; i < n; i++) {
-		if (e != ERR_OK)
+		if (e != ERR_OK) {
+			/* What was not committed did not happen, and nothing of its answer may be seen: it could hold a card. */
 			b->members[i].e = ERR_AUDIT_AWAY;
+			mem_free(b->members[i].rep);
+			b->members[i].rep = NULL;
+		}
 		end_member(v, &b->members[i]);
 		b->members[i] = (struct member){0};
 	}

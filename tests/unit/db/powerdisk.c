@@ -43,6 +43,9 @@ static struct {
 	struct file files[FILES];
 	uint64_t operations, cut_at, lost;
 	bool off, lies;
+	uint64_t fail_at;
+	int fail_code;
+	bool fail_sticky, failed;
 	sqlite3_vfs vfs;
 	sqlite3_vfs *real;
 } disk;
@@ -106,16 +109,22 @@ add_pending(struct file *f, sqlite3_int64 at, const void *bytes, size_t n)
 	f->end = &p->next;
 }
 
-/* One operation that changes the disk; false: the power is off, or goes now. */
-static bool
-operate(void)
+/* One operation that changes the disk: SQLITE_OK, or why not; `own` is its own kind of I/O error. */
+static int
+operate(int own)
 {
 	if (disk.off)
-		return false;
+		return own;
 	disk.operations++;
-	if (disk.cut_at && --disk.cut_at == 0)
+	if (disk.cut_at && --disk.cut_at == 0) {
 		disk.off = true;
-	return !disk.off;
+		return own;
+	}
+	if (!disk.fail_at || --disk.fail_at > 0)
+		return SQLITE_OK;
+	disk.failed = true;
+	disk.fail_at = disk.fail_sticky ? 1 : 0;
+	return disk.fail_code == SQLITE_IOERR ? own : disk.fail_code;
 }
 
 /* ── a file's methods ── */
@@ -148,12 +157,13 @@ static int
 do_write(sqlite3_file *h, const void *from, int n, sqlite3_int64 at)
 {
 	struct file *f = ((struct handle *)h)->file;
+	bool was_on = !disk.off;
+	int code = operate(SQLITE_IOERR_WRITE);
 	/* The write that the cut hits may still reach the disk, or a part of it. */
-	bool was_on = !disk.off, on = operate();
-	if (was_on)
+	if (was_on && (code == SQLITE_OK || disk.off))
 		add_pending(f, at, from, (size_t)n);
-	if (!on)
-		return SQLITE_IOERR_WRITE;
+	if (code != SQLITE_OK)
+		return code;
 	blob_write(&f->now, at, from, (size_t)n);
 	return SQLITE_OK;
 }
@@ -162,8 +172,9 @@ static int
 do_truncate(sqlite3_file *h, sqlite3_int64 n)
 {
 	struct file *f = ((struct handle *)h)->file;
-	if (!operate())
-		return SQLITE_IOERR_TRUNCATE;
+	int code = operate(SQLITE_IOERR_TRUNCATE);
+	if (code != SQLITE_OK)
+		return code;
 	add_pending(f, n, NULL, 0);
 	blob_size(&f->now, n);
 	return SQLITE_OK;
@@ -183,8 +194,9 @@ do_sync(sqlite3_file *h, int flags)
 {
 	struct file *f = ((struct handle *)h)->file;
 	(void)flags;
-	if (!operate())
-		return SQLITE_IOERR_FSYNC;
+	int code = operate(SQLITE_IOERR_FSYNC);
+	if (code != SQLITE_OK)
+		return code == SQLITE_FULL ? SQLITE_IOERR_FSYNC : code;
 	if (disk.lies)
 		return SQLITE_OK;
 	blob_copy(&f->disk, &f->now);
@@ -310,8 +322,9 @@ do_delete(sqlite3_vfs *v, const char *name, int sync_dir)
 {
 	struct file *f = find(name, false);
 	(void)v;
-	if (!operate())
-		return SQLITE_IOERR_DELETE;
+	int code = operate(SQLITE_IOERR_DELETE);
+	if (code != SQLITE_OK)
+		return code;
 	if (!f || !f->exists)
 		return SQLITE_IOERR_DELETE_NOENT;
 	f->exists = false;
@@ -386,6 +399,21 @@ bool
 powerdisk_is_off(void)
 {
 	return disk.off;
+}
+
+void
+powerdisk_fail_at(uint64_t n, int code, bool sticky)
+{
+	disk.fail_at = n;
+	disk.fail_code = code;
+	disk.fail_sticky = sticky;
+	disk.failed = false;
+}
+
+bool
+powerdisk_failed(void)
+{
+	return disk.failed;
 }
 
 void

@@ -22,6 +22,14 @@ void powerdisk_recover(uint32_t *seed);
 /* How many operations so far, and how many unsynced writes the last cut lost or tore. */
 uint64_t powerdisk_operations(void);
 uint64_t powerdisk_lost(void);
+/*
+ * The n-th operation from now on answers with code (SQLITE_FULL, or SQLITE_IOERR for the error of its own kind), and
+ * with `sticky` all later ones too; n 0: no more. The disk holds what it held: it is a full or a sick one, not one
+ * without power.
+ */
+void powerdisk_fail_at(uint64_t n, int code, bool sticky);
+/* Has it happened? */
+bool powerdisk_failed(void);
 /* The planted fault: syncs say yes and do nothing. */
 void powerdisk_lie(bool lies);
 
