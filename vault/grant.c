@@ -259,8 +259,6 @@ redeem(struct vault *v, const void *req, struct member *m)
 	}
 	if (e == ERR_OK)
 		e = write_rows(v, r, &row);
-	if (e != ERR_OK)
-		mem_wipe(m->rep, sizeof(sp_redeem_rep));
 	return e;
 }
 

@@ -91,6 +91,10 @@ act(struct vault *v, const struct group_command *c, const void *req, struct memb
 		log_warn("a command failed after it had written", LOG_E("cause", e));
 		return ERR_IO;
 	}
+	if (!c->refusal_body) {
+		mem_free(m->rep);
+		m->rep = NULL;
+	}
 	logbook_drop_after(v->log, leaves);
 	if (c->deny)
 		c->deny(v, req, e);

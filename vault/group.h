@@ -26,7 +26,8 @@ struct member {
 };
 
 struct group_command {
-	size_t rep_bytes; /* sizeof its sp_…_rep */
+	size_t rep_bytes;  /* sizeof its sp_…_rep */
+	bool refusal_body; /* its refusals carry rep too; all others go out without a body, whatever act had filled in */
 	/* Look, then write. req is borrowed for the call. */
 	enum err (*act)(struct vault *v, const void *req, struct member *m);
 	/* Leave what a refusal leaves. May be NULL. */

@@ -281,7 +281,7 @@ deny(struct vault *v, const void *req, enum err why)
 }
 
 const struct group_command history_ledger_command = {
-	.rep_bytes = sizeof(sp_sign_checkpoint_rep), .act = act_ledger, .deny = deny};
+	.rep_bytes = sizeof(sp_sign_checkpoint_rep), .refusal_body = true, .act = act_ledger, .deny = deny};
 static const struct group_command own_command = {.act = act_own, .deny = deny};
 
 static enum err

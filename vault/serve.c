@@ -137,7 +137,8 @@ answer_redeemed(struct call *call, const void *req)
 		return;
 	/* What is not committed was not redeemed. */
 	house_commit(vault);
-	call_reply(call, grant_redeemed(vault, req, &rep), &rep);
+	enum err e = grant_redeemed(vault, req, &rep);
+	call_reply(call, e, e == ERR_OK ? &rep : NULL);
 }
 
 static void
