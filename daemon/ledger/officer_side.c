@@ -1,5 +1,6 @@
 #include "daemon/ledger/officer_side.h"
 
+#include <event2/event.h>
 #include <pb_encode.h>
 #include <string.h>
 
@@ -253,17 +254,56 @@ rebuild_act(void *arg)
 
 static const struct batch_row rebuild_row = {rebuild_act, NULL, read_done};
 
+/* One at a time, some payments in each turn of the loop: a large store must not keep payments waiting. */
+#define REBUILD_PAYMENTS 200
+static struct store_rebuild *rebuilding;
+static struct call *rebuild_call;
+static struct event *rebuild_turn;
+
 static void
-rebuild(struct call *call, const void *req)
+rebuild_answer(enum err e)
 {
 	static sp_ledger_rebuild_rep rep;
-	(void)req;
-	rep = (sp_ledger_rebuild_rep)sp_ledger_rebuild_rep_init_zero;
-	enum err e = store_rebuild(ledger.store, &rep);
+	struct call *call = rebuild_call;
+	store_rebuild_end(rebuilding, &rep);
+	rebuilding = NULL;
+	rebuild_call = NULL;
 	differences = rep.differences;
 	if (!e)
 		batch_run(&rebuild_row, NULL, 512);
 	call_reply(call, e, e ? NULL : &rep);
+}
+
+static void
+rebuild_some(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval soon = {.tv_usec = 1000};
+	bool done = false;
+	(void)fd, (void)what, (void)arg;
+	enum err e = ledger.stopping ? ERR_SHUTTING_DOWN : ERR_OK;
+	if (!e && !store_in_batch(ledger.store))
+		e = store_rebuild_step(rebuilding, REBUILD_PAYMENTS, &done);
+	if (e || done)
+		rebuild_answer(e);
+	else
+		event_add(rebuild_turn, &soon);
+}
+
+static void
+rebuild(struct call *call, const void *req)
+{
+	(void)req;
+	enum err e = rebuilding ? ERR_OVERLOADED : ERR_OK;
+	if (!e && !rebuild_turn && !(rebuild_turn = evtimer_new(proc_base(), rebuild_some, NULL)))
+		e = ERR_MEMORY;
+	if (!e)
+		e = store_rebuild_begin(ledger.store, &rebuilding);
+	if (e) {
+		call_reply(call, e, NULL);
+		return;
+	}
+	rebuild_call = call;
+	rebuild_some(-1, 0, NULL);
 }
 
 void

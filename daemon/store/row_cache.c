@@ -310,16 +310,3 @@ row_cache_rolled_back(struct row_cache *c)
 	c->n_touched = 0;
 	evict(c);
 }
-
-void
-row_cache_forget(struct row_cache *c, const uint8_t *prefix, size_t n)
-{
-	struct node *node = c->oldest;
-
-	while (node) {
-		struct node *newer = node->newer;
-		if (!node->touched && node->row.key.n >= n && memcmp(node->row.key.bytes, prefix, n) == 0)
-			drop(c, node);
-		node = newer;
-	}
-}

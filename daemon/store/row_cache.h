@@ -68,7 +68,5 @@ void row_cache_stored(struct row_cache_row *row);
 /* The batch is over: all is kept clean (and old rows go), or all that it wrote is unknown. */
 void row_cache_committed(struct row_cache *c);
 void row_cache_rolled_back(struct row_cache *c);
-/* Forget clean rows whose key begins with these bytes. */
-void row_cache_forget(struct row_cache *c, const uint8_t *prefix, size_t n);
 
 #endif

@@ -199,7 +199,16 @@ enum err store_log_note_set(struct store *s, const char *note, size_t bytes, uin
 
 /* ── looking after it ── */
 enum err store_facts(struct store *s, sp_ledger_facts_rep *out) MUST; /* fills what the store knows, leaves the rest */
-/* Make every read model anew from the events, in memory, and compare. Not in a batch. differences 0 is well. */
+/*
+ * Make every read model anew from the events, one payment in memory at a time, and compare; differences 0 is well. In
+ * steps, so that nobody waits for all of a large store: each step looks at some payments, not in a batch; between steps
+ * work may go on (only a store that stayed quiet is also counted). end gives what was found so far; out may be NULL.
+ */
+struct store_rebuild;
+enum err store_rebuild_begin(struct store *s, struct store_rebuild **out) MUST;
+enum err store_rebuild_step(struct store_rebuild *r, unsigned payments, bool *done_out) MUST;
+void store_rebuild_end(struct store_rebuild *r, sp_ledger_rebuild_rep *out);
+/* All steps at once. */
 enum err store_rebuild(struct store *s, sp_ledger_rebuild_rep *out) MUST;
 
 #endif

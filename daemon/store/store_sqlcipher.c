@@ -567,8 +567,6 @@ cipher_streams_scan(void *k, const uint8_t after[STORE_ID_BYTES], store_event_fn
 	enum err e = settle(c);
 	if (e != ERR_OK)
 		return e;
-	/* Who asks for everything compares: with what is stored, not with what we remember of it. */
-	row_cache_forget(c->cache, (const uint8_t *)"", 0);
 	struct stmt *s = db_stmt(c->db, "SELECT seq, stream, version, type, at, payload FROM event "
 									"WHERE stream > ?1 ORDER BY stream, version");
 	stmt_blob(s, 1, after, STORE_ID_BYTES);

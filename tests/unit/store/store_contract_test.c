@@ -819,6 +819,36 @@ rebuild_finds_a_changed_row(void **arg)
 	assert_non_null(strstr(r.first_difference, payment.text));
 }
 
+static void
+a_rebuild_in_steps_lets_work_go_on(void **arg)
+{
+	struct bench *b = *arg;
+	struct store_rebuild *r;
+	sp_ledger_rebuild_rep rep;
+	struct id payment, refund;
+	unsigned steps = 0;
+	bool done = false;
+
+	OK(store_begin(b->s));
+	for (unsigned i = 0; i < 5; i++)
+		create_refunded(b, &payment, &refund);
+	OK(store_commit(b->s));
+	OK(store_rebuild_begin(b->s, &r));
+	while (!done) {
+		OK(store_rebuild_step(r, 1, &done));
+		if (++steps <= 3) {
+			OK(store_begin(b->s));
+			create_refunded(b, &payment, &refund);
+			OK(store_commit(b->s));
+		}
+	}
+	store_rebuild_end(r, &rep);
+	assert_int_equal(rep.objects, 8);
+	assert_int_equal(rep.differences, 0);
+	OK(store_rebuild_begin(b->s, &r));
+	store_rebuild_end(r, NULL);
+}
+
 /* ── only where something is kept ── */
 
 static void
@@ -1020,6 +1050,7 @@ main(void)
 		BOTH(the_timeline_tells_each_step_and_where_it_led),
 		BOTH(leaves_make_one_tree),
 		BOTH(rebuild_finds_a_changed_row),
+		BOTH(a_rebuild_in_steps_lets_work_go_on),
 		ON(&store_sqlcipher, all_is_there_after_it_was_closed),
 		cmocka_unit_test(random_work_leaves_both_kinds_the_same),
 	};
