@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/wire/proc.h"
@@ -16,6 +17,9 @@
 #include "vault/setup.h"
 #include "vault/signing.h"
 #include "vault/views.h"
+
+#define PARKED_MAX 4
+#define PARKED_MS  1000
 
 static struct vault *vault;
 
@@ -97,11 +101,39 @@ act_open_store(struct vault *v, const void *req, struct member *m)
 	return e == ERR_OK ? vault_leaf(v, &l) : e;
 }
 
+static const struct group_command open_store_command = {.rep_bytes = sizeof(sp_open_store_rep), .act = act_open_store};
+
+/*
+ * At a start the ledger asks while the vault is still being opened. It is answered the moment that is done, instead of
+ * being sent away to ask again; a vault that stays sealed says so after a second.
+ */
+static struct {
+	struct call *call[PARKED_MAX];
+	unsigned n;
+	int64_t since_ms;
+} parked;
+
 static void
 answer_open_store(struct call *call, const void *req)
 {
-	static const struct group_command command = {.rep_bytes = sizeof(sp_open_store_rep), .act = act_open_store};
-	run_open(call, &command, req);
+	bool closed = !vault->db || vault->refusing == ERR_VAULT_SEALED;
+	if (!closed || parked.n == PARKED_MAX) {
+		run_open(call, &open_store_command, req);
+		return;
+	}
+	if (parked.n == 0)
+		parked.since_ms = clock_mono_ms();
+	parked.call[parked.n++] = call;
+}
+
+void
+serve_turn(void)
+{
+	bool closed = !vault->db || vault->refusing == ERR_VAULT_SEALED;
+	if (parked.n == 0 || (closed && clock_mono_ms() - parked.since_ms < PARKED_MS))
+		return;
+	while (parked.n > 0)
+		run_open(parked.call[--parked.n], &open_store_command, NULL);
 }
 
 static void

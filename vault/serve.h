@@ -13,5 +13,7 @@
 extern const struct answer serve_answers[];
 /* The vault that is served; before the first answer. */
 void serve_open(struct vault *v);
+/* At the end of each turn, before the commit, and once a second: answers what waited for the vault to be opened. */
+void serve_turn(void);
 
 #endif

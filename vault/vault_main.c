@@ -36,6 +36,7 @@ static struct event *tick;
 static void
 on_turn(void)
 {
+	serve_turn();
 	house_commit(&vault);
 }
 
@@ -48,6 +49,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	house_commit(&vault);
 	hsmlink_tick(&vault);
 	unseal_step(&vault);
+	serve_turn();
 	if (vault.db && unseal_cause() == ERR_OK)
 		house_tick(&vault);
 }
