@@ -17,6 +17,7 @@
 #define LEDGER_MARGIN_MS  4000
 #define LODGE_DEADLINE_MS 5000
 #define WAIT_MS_MAX       25000
+#define PARKED_PER_TICK   256
 
 /* ── the job ── */
 
@@ -146,9 +147,16 @@ job_answered(void *arg, enum err e, const void *rep)
 	const sp_job_rep *r = rep;
 	mem_free(arg);
 	struct flight *f = still(&attempt, FLIGHT_SENT);
-	if (!f || (!e && r && r->accepted))
+	if (!f)
 		return;
-	if (e == ERR_PEER_AWAY)
+	if (!e && r && r->accepted) {
+		/* its time runs from here, not from when it began to wait for room */
+		f->deadline_mono_ms = deadline_from_now();
+		return;
+	}
+	if (!e && r) /* the courier has no room: it knows nothing of this one, which may wait as if it were away */
+		f->stage = FLIGHT_PARKED;
+	else if (e == ERR_PEER_AWAY)
 		f->stage = FLIGHT_LOST;
 	else if (e != ERR_DEADLINE) /* the flight's own deadline speaks then */
 		attempt_conclude(f, sp_OUTCOME_NOT_CHARGED, e ? e : ERR_COURIER_AWAY);
@@ -358,21 +366,30 @@ overdue(struct flight *f)
 	}
 }
 
+struct tick {
+	int64_t now_ms;
+	unsigned room; /* parked jobs that may be offered again in this tick */
+};
+
 static void
 tick_one(struct flight *f, void *arg)
 {
-	int64_t now_ms = *(int64_t *)arg;
-	if (f->waiting && now_ms >= f->wait_until_mono_ms)
+	struct tick *t = arg;
+	if (f->waiting && t->now_ms >= f->wait_until_mono_ms)
 		attempt_answer(f, ERR_OK);
-	if (now_ms >= f->deadline_mono_ms)
+	if (t->now_ms >= f->deadline_mono_ms)
 		overdue(f);
+	else if (f->stage == FLIGHT_PARKED && peer_up(ledger_courier()) && t->room) {
+		t->room--;
+		send_job(f);
+	}
 }
 
 void
 attempt_tick(void)
 {
-	int64_t now_ms = clock_mono_ms();
-	flight_each(tick_one, &now_ms);
+	struct tick t = {.now_ms = clock_mono_ms(), .room = PARKED_PER_TICK};
+	flight_each(tick_one, &t);
 	page_set(proc_page(), METRIC_IN_FLIGHT, flight_count());
 }
 

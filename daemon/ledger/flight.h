@@ -18,7 +18,7 @@
 
 enum flight_stage {
 	FLIGHT_LODGING, /* the vault was asked to take the grant; the courier knows nothing */
-	FLIGHT_PARKED,  /* ready for the courier, which is away; it knows nothing */
+	FLIGHT_PARKED,  /* ready for the courier, which is away or has no room; it knows nothing */
 	FLIGHT_SENT,    /* the job is on its way or runs */
 	FLIGHT_LOST,    /* it may have been sent: the courier or we were away */
 	FLIGHT_ASKING,  /* the vault was asked whether the card was opened */
