@@ -8,15 +8,18 @@ daemon_store_libstore_a_SOURCES = daemon/store/store.h daemon/store/store_ops.h 
 
 if CMOCKA
 store_tests = tests/unit/store/store_contract_test tests/unit/store/store_crash_test \
-	tests/unit/store/key_index_test
+	tests/unit/store/key_index_test tests/unit/store/store_fault_test
 check_PROGRAMS += $(store_tests)
 TESTS += $(store_tests)
 tests_unit_store_store_contract_test_SOURCES = tests/unit/store/store_contract_test.c
 tests_unit_store_store_contract_test_LDADD = $(LIB_STORE) $(LIB_SCHEMA) $(LIB_TEST)
 tests_unit_store_key_index_test_SOURCES = tests/unit/store/key_index_test.c
 tests_unit_store_key_index_test_LDADD = $(LIB_STORE) $(LIB_SCHEMA) $(LIB_TEST)
-tests_unit_store_store_crash_test_SOURCES = tests/unit/store/store_crash_test.c
+tests_unit_store_store_crash_test_SOURCES = tests/unit/store/store_crash_test.c tests/unit/store/store_work.h tests/unit/store/store_work.c
 tests_unit_store_store_crash_test_LDADD = $(LIB_STORE) $(LIB_SCHEMA) $(LIB_TEST)
+tests_unit_store_store_fault_test_SOURCES = tests/unit/store/store_fault_test.c tests/unit/store/store_work.h tests/unit/store/store_work.c
+tests_unit_store_store_fault_test_LDADD = $(LIB_STORE) $(LIB_SCHEMA) $(LIB_TEST)
+tests_unit_store_store_fault_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pwrite64,--wrap=pread64,--wrap=fdatasync
 endif
 
 EXTRA_PROGRAMS += tests/bench/store_bench
