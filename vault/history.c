@@ -216,14 +216,12 @@ after_commit(struct vault *v, struct member *m)
 }
 
 static enum err
-prepare(struct vault *v, const sp_sign_checkpoint_req *r, struct member *m, const char *origin, struct signing **out)
+prepare(struct vault *v, const sp_sign_checkpoint_req *r, const char *origin, struct signing **out)
 {
 	struct signing *s = mem_new(1, sizeof *s);
 	*out = s;
 	if (!s)
 		return ERR_MEMORY;
-	m->state = s;
-	m->after = after_commit;
 	s->v = v;
 	s->position.size = r->position.size;
 	memcpy(s->position.root, r->position.root, HASH_BYTES);
@@ -235,7 +233,9 @@ act_ledger(struct vault *v, const void *req, struct member *m)
 {
 	struct signing *s = NULL;
 	sp_sign_checkpoint_rep *rep = m->rep;
-	enum err e = prepare(v, req, m, v->ledger_origin, &s);
+	enum err e = prepare(v, req, v->ledger_origin, &s);
+	m->state = s;
+	m->after = after_commit;
 	if (e != ERR_OK)
 		return e;
 	/* Before anything is promised: what would not be signed need not be kept. */
@@ -244,22 +244,17 @@ act_ledger(struct vault *v, const void *req, struct member *m)
 
 struct own_request {
 	sp_sign_checkpoint_req req;
-	void (*done)(void *arg, enum err e);
-	void *arg;
+	struct signing *s;
 };
 
 static enum err
 act_own(struct vault *v, const void *req, struct member *m)
 {
 	const struct own_request *o = req;
-	struct signing *s = NULL;
 	uint64_t signed_size = 0;
-	enum err e = prepare(v, &o->req, m, v->origin, &s);
-	if (!s)
-		return e;
-	s->done = o->done;
-	s->arg = o->arg;
-	return e == ERR_OK ? check_and_keep(v, &o->req, v->origin, &signed_size) : e;
+	m->state = o->s;
+	m->after = after_commit;
+	return check_and_keep(v, &o->req, v->origin, &signed_size);
 }
 
 static void
@@ -322,16 +317,21 @@ fill_own(struct vault *v, sp_sign_checkpoint_req *r, bool *needed_out)
 void
 history_own(struct vault *v, void (*done)(void *arg, enum err e), void *arg)
 {
-	struct own_request o = {.done = done, .arg = arg};
+	struct own_request o = {.s = NULL};
 	bool needed = false;
 	assert(!running);
 	enum err e = v->hsm_in ? fill_own(v, &o.req, &needed) : ERR_HSM_AWAY;
+	if (e == ERR_OK && needed)
+		e = prepare(v, &o.req, v->origin, &o.s);
 	if (e == ERR_OK && needed) {
+		o.s->done = done;
+		o.s->arg = arg;
 		running = true;
 		group_run(v, NULL, &own_command, &o);
 		(void)group_commit(v);
 		return;
 	}
+	mem_free(o.s);
 	if (done)
 		done(arg, e);
 }
