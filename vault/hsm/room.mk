@@ -10,13 +10,14 @@ vault_hsm_hsm_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
 vault_hsm_hsm_LDADD = vault/hsm/libhsm.a $(LIB_WIRE) $(P11KIT_LIBS)
 
 if CMOCKA
-# The module that tests put between us and the token: every fault that an HSM can have, on demand.
-EXTRA_DIST += tests/attack/p11_shim.c
-check_DATA += tests/attack/p11_shim.so
-CLEANFILES += tests/attack/p11_shim.so
-tests/attack/p11_shim.so: $(top_srcdir)/tests/attack/p11_shim.c
+# The modules that tests put between us and the token: one with every fault that an HSM can have, on demand; one that attacks.
+EXTRA_DIST += tests/attack/p11_shim.c tests/attack/p11_evil.c
+hsm_modules = tests/attack/p11_shim.so tests/attack/p11_evil.so
+check_DATA += $(hsm_modules)
+CLEANFILES += $(hsm_modules)
+tests/attack/p11_%.so: $(top_srcdir)/tests/attack/p11_%.c
 	@$(MKDIR_P) tests/attack
-	$(AM_V_CCLD)$(CC) -std=c11 $(WARN_CFLAGS) -D_GNU_SOURCE -O1 -g -fPIC -shared -fvisibility=hidden $(P11KIT_CFLAGS) -o $@ $(top_srcdir)/tests/attack/p11_shim.c -ldl
+	$(AM_V_CCLD)$(CC) -std=c11 $(WARN_CFLAGS) -D_GNU_SOURCE -O1 -g -fPIC -shared -fvisibility=hidden $(P11KIT_CFLAGS) -o $@ $< -ldl
 
 hsm_test_programs = tests/unit/hsm/p11_test tests/unit/hsm/ckr_test tests/unit/hsm/broker_test tests/unit/hsm/fault_test
 check_PROGRAMS += $(hsm_test_programs)

@@ -4,11 +4,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -390,6 +392,61 @@ a_wrong_signature_is_never_given_out(void **state)
 	assert_int_equal(broker_stop(), 0);
 }
 
+/* ── with a module that attacks ── */
+
+/* The module tries `what` when it is initialized. The errno that it saw, or minus the signal that ended the broker. */
+static int
+try_evil(const char *what)
+{
+	char module[4096], path[128];
+	int how = 1000, status = 0;
+	(void)snprintf(path, sizeof path, "%s/evil.out", token_dir());
+	(void)unlink(path);
+	setenv("P11_EVIL", what, 1);
+	assert_non_null(realpath("tests/attack/p11_evil.so", module));
+	assert_true(broker_start(token_dir(), module, false));
+	enum err e = log_in(TOKEN_PIN);
+	unsetenv("P11_EVIL");
+	status = broker_stop();
+	if (WIFSIGNALED(status)) {
+		assert_int_equal(e, ERR_PEER_AWAY);
+		return -WTERMSIG(status);
+	}
+	assert_int_equal(e, ERR_OK);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &how), 1);
+	fclose(f);
+	return how;
+}
+
+static void
+a_bought_module_gets_nowhere(void **state)
+{
+	static const char *const refused[] = {"read-passwd", "read-proc",    "read-neighbour", "list-parent",
+										  "write-tmp",   "write-parent", "socket",         "socket-unix"};
+	static const char *const deadly[] = {"fork",     "exec", "ptrace", "kill",    "connect", "symlink",     "mount",
+										 "dumpable", "bpf",  "uring",  "unshare", "ioctl",   "exec-memory", "memfd"};
+	char neighbour[] = "/tmp/sallyport-neighbour-XXXXXX";
+	int fd = mkstemp(neighbour);
+	(void)state;
+	assert_true(fd >= 0 && fchmod(fd, 0644) == 0 && close(fd) == 0);
+	setenv("P11_EVIL_FILE", neighbour, 1);
+	/* the check can fail: what it may do, it can */
+	assert_int_equal(try_evil("own-file"), 0);
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		int how = try_evil(refused[i]);
+		if (how != EACCES)
+			fail_msg("%s: %d", refused[i], how);
+	}
+	for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++) {
+		int how = try_evil(deadly[i]);
+		if (how != -SIGSYS)
+			fail_msg("%s: %d", deadly[i], how);
+	}
+	assert_int_equal(unlink(neighbour), 0);
+}
+
 /* A HSM without AES-GCM: keys are wrapped by RFC 5649, and still open when the module has learnt GCM. */
 static void
 a_token_without_gcm_wraps_by_key_wrap(void **state)
@@ -470,6 +527,7 @@ main(void)
 		cmocka_unit_test(a_token_that_is_pulled_out_and_put_back),
 		cmocka_unit_test(a_module_that_hangs_is_left_behind),
 		cmocka_unit_test(a_wrong_signature_is_never_given_out),
+		cmocka_unit_test(a_bought_module_gets_nowhere),
 		cmocka_unit_test(a_token_without_gcm_wraps_by_key_wrap),
 		cmocka_unit_test(a_token_that_lacks_more_is_refused),
 	};
