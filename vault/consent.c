@@ -5,6 +5,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/str.h"
+#include "vault/refusals.h"
 
 #define NONCE_KEPT_MS (2 * CONSENT_FRESH_MS + 60000)
 
@@ -141,9 +142,7 @@ deny(struct vault *v, const void *req, enum err why)
 	l.outcome = LEAF_DENY;
 	l.code = why;
 	l.mfa = NULL;
-	/* The refusal stands without its leaf too. */
-	if (vault_leaf(v, &l) != ERR_OK)
-		return;
+	refusals_leave(v, &l);
 }
 
 const struct group_command consent_check_command = {

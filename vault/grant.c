@@ -7,6 +7,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 #include "vault/cvc.h"
+#include "vault/refusals.h"
 #include "vault/cardrow.h"
 
 #define BUCKETS          16384
@@ -284,9 +285,7 @@ deny(struct vault *v, const void *req, enum err why)
 						  .code = why,
 						  .count = (int64_t)v->limits.redeem_per_minute};
 	}
-	/* A leaf that can't be queued fails at the batch's write; the refusal stands anyway. */
-	if (vault_leaf(v, &l) != ERR_OK)
-		return;
+	refusals_leave(v, &l);
 }
 
 const struct group_command grant_redeem_command = {.rep_bytes = sizeof(sp_redeem_rep), .act = redeem, .deny = deny};

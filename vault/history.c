@@ -9,6 +9,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 #include "daemon/wire/ask.h"
+#include "vault/refusals.h"
 
 /* ── what was signed ── */
 
@@ -270,9 +271,7 @@ deny(struct vault *v, const void *req, enum err why)
 	if (why != ERR_CRYPTO)
 		return;
 	l.object_id = strcmp(r->position.origin, v->origin) == 0 ? v->origin : v->ledger_origin;
-	/* The refusal stands without its leaf too. */
-	if (vault_leaf(v, &l) != ERR_OK)
-		return;
+	refusals_leave(v, &l);
 }
 
 const struct group_command history_ledger_command = {

@@ -264,7 +264,7 @@ deny(struct vault *v, const void *req, enum err why)
 	const sp_tokenize_req *r = req;
 	/* Retries of a good request are no refusals of a card. */
 	if (err_http(why) < 500 && why != ERR_IDEMPOTENCY_REUSED)
-		refusals_count(v->refusals, r->client, why);
+		refusals_count(v->refusals, EVENT_TOKEN_REFUSED, r->client, why);
 }
 
 const struct group_command mint_command = {.rep_bytes = sizeof(sp_tokenize_rep), .act = act, .deny = deny};

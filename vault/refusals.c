@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
@@ -9,7 +10,8 @@
 #define ROWS 64
 
 struct row {
-	char client[64];
+	char actor[64];
+	enum audit_event event;
 	enum err code;
 	int64_t n;
 };
@@ -18,6 +20,8 @@ struct refusals {
 	struct row rows[ROWS];
 	size_t n;
 	int64_t told_mono_ms;
+	int64_t minute;           /* of the clock since start */
+	unsigned left[EVENT_MAX]; /* leaves in that minute */
 };
 
 enum err
@@ -34,10 +38,10 @@ refusals_free(struct refusals *r)
 }
 
 void
-refusals_count(struct refusals *r, const char *client, enum err code)
+refusals_count(struct refusals *r, enum audit_event event, const char *actor, enum err code)
 {
 	size_t i = 0;
-	while (i < r->n && (r->rows[i].code != code || strcmp(r->rows[i].client, client) != 0))
+	while (i < r->n && (r->rows[i].code != code || r->rows[i].event != event || strcmp(r->rows[i].actor, actor) != 0))
 		i++;
 	if (i == ROWS)
 		i = ROWS - 1;
@@ -45,10 +49,25 @@ refusals_count(struct refusals *r, const char *client, enum err code)
 	if (i == r->n) {
 		r->n++;
 		row->code = code;
-		if (i == ROWS - 1 || str_set(row->client, sizeof row->client, client) != ERR_OK)
-			memcpy(row->client, "*", 2);
+		row->event = event;
+		if (i == ROWS - 1 || str_set(row->actor, sizeof row->actor, actor) != ERR_OK)
+			memcpy(row->actor, "*", 2);
 	}
 	row->n++;
+}
+
+void
+refusals_leave(struct vault *v, const struct leaf *l)
+{
+	struct refusals *r = v->refusals;
+	int64_t minute = clock_mono_ms() / 60000;
+	if (minute != r->minute)
+		memset(r->left, 0, sizeof r->left);
+	r->minute = minute;
+	if (r->left[l->event] >= REFUSALS_PER_MINUTE)
+		refusals_count(r, l->event, l->actor_id, l->code);
+	else if (vault_leaf(v, l) == ERR_OK)
+		r->left[l->event]++;
 }
 
 bool
@@ -63,10 +82,12 @@ refusals_tell(struct vault *v)
 	enum err e = ERR_OK;
 	for (size_t i = 0; e == ERR_OK && i < v->refusals->n; i++) {
 		const struct row *r = &v->refusals->rows[i];
-		struct leaf l = {.event = EVENT_TOKEN_REFUSED,
-						 .actor = ACTOR_CLIENT,
-						 .actor_id = r->client,
-						 .object_id = r->client,
+		struct leaf l = {.event = r->event,
+						 .actor = r->event == EVENT_TOKEN_REFUSED     ? ACTOR_CLIENT
+								  : r->event == EVENT_OFFICER_REFUSED ? ACTOR_OFFICER
+																	  : ACTOR_PROCESS,
+						 .actor_id = r->actor,
+						 .object_id = r->actor,
 						 .outcome = LEAF_DENY,
 						 .code = r->code,
 						 .count = r->n};

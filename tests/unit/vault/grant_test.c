@@ -9,6 +9,7 @@
 #include "vault/cvc.h"
 #include "vault/grant.h"
 #include "vault/mint.h"
+#include "vault/refusals.h"
 
 static struct vault *v;
 static sp_tokenize_rep minted;
@@ -169,6 +170,29 @@ no_more_than_the_ceiling(void **state)
 	assert_int_equal(fake_leaves("vault.ceiling"), 1);
 }
 
+/* A courier that was taken over asks for everything: nothing comes out, and the log does not fill. */
+static void
+a_flood_of_refusals_is_counted(void **state)
+{
+	char name[16];
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof name, "att_%d", i);
+		sp_redeem_req a = attempt_of(name, "pay_1", minted.token.id);
+		assert_int_equal(redeem(&a), ERR_GRANT_UNKNOWN);
+		assert_int_equal(rep.pan.size, 0);
+	}
+	/* the minute may turn in between */
+	assert_in_range(fake_leaves("token.redeem_refused"), REFUSALS_PER_MINUTE, 2 * REFUSALS_PER_MINUTE);
+	assert_true(refusals_due(v->refusals, clock_mono_ms()));
+	OK(db_begin(v->db));
+	OK(refusals_tell(v));
+	OK(logbook_write(v->log));
+	OK(db_commit(v->db));
+	logbook_committed(v->log);
+	assert_in_range(fake_leaves("\"count\":9") + fake_leaves("\"count\":8"), 1, 1);
+}
+
 static void
 nothing_leaves_while_effects_are_refused(void **state)
 {
@@ -194,8 +218,9 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(once_and_never_again),     T(another_payment_account_token_or_merchant), T(uses_are_counted_by_payment),
-		T(no_more_than_the_ceiling), T(nothing_leaves_while_effects_are_refused),
+		T(once_and_never_again),           T(another_payment_account_token_or_merchant),
+		T(uses_are_counted_by_payment),    T(no_more_than_the_ceiling),
+		T(a_flood_of_refusals_is_counted), T(nothing_leaves_while_effects_are_refused),
 	};
 	return cmocka_run_group_tests_name("grant", tests, NULL, NULL);
 }
