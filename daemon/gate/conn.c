@@ -17,10 +17,11 @@
 #include "daemon/tls/tls.h"
 #include "daemon/wire/proc.h"
 
-#define ACCEPT_PER_TURN 8
-#define SWEEP_MS        50
-#define LINGER_MS       2000
-#define IP_BUCKETS      1024
+#define ACCEPT_PER_TURN  8
+#define ANSWERS_PER_TURN 32
+#define SWEEP_MS         50
+#define LINGER_MS        2000
+#define IP_BUCKETS       1024
 
 /* WORKING has no deadline of its own: what it waits for has one, in ask_*. */
 enum phase {
@@ -46,15 +47,17 @@ struct conn {
 	struct ip_count *from;
 	/* In one queue per phase, oldest first: a phase has one duration, so only heads need looking at. */
 	struct conn *before, *after;
+	struct conn *next_later; /* has had its turn and has more to be read */
 	enum phase phase;
 	int64_t deadline_ms;
-	bool pumping, close_after, half_closed, loopback;
+	bool later, pumping, close_after, half_closed, loopback;
 	char ip[46];
 };
 
 static struct {
 	struct tls_server *server;
-	struct event *accept, *sweep;
+	struct event *accept, *sweep, *more;
+	struct conn *later;
 	unsigned n;
 	bool paused; /* accepting, until the next sweep */
 	void (*stopped)(void);
@@ -159,11 +162,14 @@ gauge(void)
 		page_set(proc_page(), METRIC_CONNECTIONS, all.n);
 }
 
+static void forget_later(struct conn *c);
+
 static void
 conn_free(struct conn *c)
 {
 	if (c->request)
 		request_orphan(c->request);
+	forget_later(c);
 	leave_queue(c);
 	tls_free(c->tls);
 	http_free(c->http);
@@ -253,20 +259,73 @@ feed(struct conn *c)
 	return false;
 }
 
+/* A client that sends many requests at once must not keep the loop: the rest waits until the others had a turn. */
+static void
+put_off(struct conn *c)
+{
+	struct timeval now = {0, 0};
+
+	if (c->later)
+		return;
+	c->later = true;
+	c->next_later = all.later;
+	all.later = c;
+	event_add(all.more, &now);
+}
+
+static void
+forget_later(struct conn *c)
+{
+	struct conn **at = &all.later;
+
+	if (!c->later)
+		return;
+	while (*at && *at != c)
+		at = &(*at)->next_later;
+	if (*at)
+		*at = c->next_later;
+	c->later = false;
+}
+
 /* Works through what has arrived, one request after the other, as long as each is answered at once. */
 static void
 pump(struct conn *c)
 {
+	unsigned answers = 0;
+
 	if (c->pumping)
 		return;
 	c->pumping = true;
-	while (!c->request && !c->close_after && tls_waiting(c->tls) == 0 && feed(c))
-		;
+	while (!c->request && !c->close_after && tls_waiting(c->tls) == 0) {
+		if (answers++ == ANSWERS_PER_TURN) {
+			put_off(c);
+			break;
+		}
+		if (!feed(c))
+			break;
+	}
 	c->pumping = false;
 	if (!c->request)
 		settle(c);
 	if (c->phase != PHASE_LINGER)
 		tls_read_on(c->tls); /* may free c: last */
+}
+
+static void
+on_more(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *rest = all.later;
+
+	(void)fd, (void)what, (void)arg;
+	/* Those who are put off again wait for the next turn. A pump may free its connection, but no other. */
+	all.later = NULL;
+	while (rest) {
+		struct conn *c = rest;
+
+		rest = c->next_later;
+		c->later = false;
+		pump(c);
+	}
 }
 
 void
@@ -473,7 +532,8 @@ conn_listen(int fd)
 
 	all.accept = event_new(proc_base(), fd, EV_READ | EV_PERSIST, on_acceptable, NULL);
 	all.sweep = event_new(proc_base(), -1, EV_PERSIST, on_sweep, NULL);
-	if (!all.accept || !all.sweep || evutil_make_socket_nonblocking(fd) || event_add(all.accept, NULL) ||
+	all.more = event_new(proc_base(), -1, 0, on_more, NULL);
+	if (!all.accept || !all.sweep || !all.more || evutil_make_socket_nonblocking(fd) || event_add(all.accept, NULL) ||
 		event_add(all.sweep, &every))
 		return ERR_MEMORY;
 	return ERR_OK;

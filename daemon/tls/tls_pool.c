@@ -104,10 +104,9 @@ tls_pool_start(void)
 
 	/*
 	 * One heap for both threads: when glibc gives back a second heap's memory it opens /proc/sys/vm/overcommit_memory,
-	 * and the jail kills for that.
+	 * and the jail kills for that. (The sanitizers' allocator has no such setting, and no jail.)
 	 */
-	if (mallopt(M_ARENA_MAX, 1) != 1)
-		return ERR_MEMORY;
+	(void)mallopt(M_ARENA_MAX, 1);
 	if (pthread_attr_init(&attributes) != 0 || pthread_attr_setstacksize(&attributes, STACK_BYTES) != 0 ||
 		pthread_create(&pool.thread, &attributes, run, NULL) != 0)
 		return ERR_MEMORY;
