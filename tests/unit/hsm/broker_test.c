@@ -428,8 +428,12 @@ a_bought_module_gets_nowhere(void **state)
 	static const char *const deadly[] = {"fork",     "exec", "ptrace", "kill",    "connect", "symlink",     "mount",
 										 "dumpable", "bpf",  "uring",  "unshare", "ioctl",   "exec-memory", "memfd"};
 	char neighbour[] = "/tmp/sallyport-neighbour-XXXXXX";
-	int fd = mkstemp(neighbour);
 	(void)state;
+#ifdef SANITIZERS
+	/* no call filter there: the module would do it */
+	skip();
+#endif
+	int fd = mkstemp(neighbour);
 	assert_true(fd >= 0 && fchmod(fd, 0644) == 0 && close(fd) == 0);
 	setenv("P11_EVIL_FILE", neighbour, 1);
 	/* the check can fail: what it may do, it can */
