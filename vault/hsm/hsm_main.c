@@ -26,6 +26,8 @@
 #include "vault/hsm/p11.h"
 #include "vault/hsm/wrap.h"
 
+#define LOG_AGAIN_MS 60000
+
 static struct {
 	struct p11 *p11;
 	enum err start; /* why no verb can work, found once: module, mechanism, software */
@@ -272,6 +274,24 @@ count(enum err e, int64_t from_us)
 	page_observe(proc_page(), METRIC_HSM_SECONDS, (uint64_t)(clock_mono_us() - from_us));
 }
 
+/* A token that is away fails the same verb once a second, perhaps for days: the first is news, then one a minute. */
+static void
+log_failure(const struct verb *v, enum err e)
+{
+	static const struct verb *last_verb;
+	static enum err last;
+	static int64_t last_ms;
+	int64_t now_ms = clock_mono_ms();
+	if (v == last_verb && e == last && now_ms - last_ms < LOG_AGAIN_MS)
+		return;
+	last_verb = v;
+	last = e;
+	last_ms = now_ms;
+	log_warn("an HSM verb failed", LOG_S("verb", msg_row_of(v->number)->name), LOG_E("cause", e),
+			 LOG_S("last", ckr_name(hsm.p11 ? hsm.p11->last : CKR_OK)),
+			 LOG_I("last_number", hsm.p11 ? hsm.p11->last : 0));
+}
+
 static enum err
 first(enum err a, enum err b)
 {
@@ -295,9 +315,7 @@ answer(struct call *call, const void *req)
 	count(e, from_us);
 	show(e);
 	if (e != ERR_OK)
-		log_warn("an HSM verb failed", LOG_S("verb", msg_row_of(v->number)->name), LOG_E("cause", e),
-				 LOG_S("last", ckr_name(hsm.p11 ? hsm.p11->last : CKR_OK)),
-				 LOG_I("last_number", hsm.p11 ? hsm.p11->last : 0));
+		log_failure(v, e);
 	call_reply(call, e, e == ERR_OK || (v->answer_with_error && hsm.p11) ? &rep : NULL);
 	mem_wipe(&rep, sizeof rep);
 }

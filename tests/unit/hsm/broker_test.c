@@ -226,6 +226,44 @@ a_killed_broker_is_replaced(void **state)
 	assert_int_equal(broker_stop(), 0);
 }
 
+/* A key that came from outside goes under one KEK and moves to the next; it never opens under the wrong one. */
+static void
+a_key_moves_from_one_kek_to_the_next(void **state)
+{
+	sp_hsm_make_key_req make = {.key = "kek", .generation = 2};
+	sp_hsm_wrap_new_req wrap = {.kek = 1, .key = {.size = 32}, .ad = {.size = 5}};
+	sp_hsm_wrap_new_rep made;
+	sp_hsm_rewrap_req move = {.from_kek = 1, .to_kek = 2, .ad = {.size = 5}};
+	sp_hsm_rewrap_rep moved;
+	sp_hsm_unwrap_req q = {.kek = 2, .ad = {.size = 5}};
+	sp_hsm_unwrap_rep a;
+	(void)state;
+	memset(wrap.key.bytes, 0x5a, 32);
+	assert_true(broker_start(token_dir(), TOKEN_MODULE, true));
+	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
+	assert_int_equal(broker_ask(MSG_hsm_make_key, &make, NULL, 0, DEADLINE_MS), ERR_OK);
+	assert_int_equal(broker_ask(MSG_hsm_wrap_new, &wrap, &made, sizeof made, DEADLINE_MS), ERR_OK);
+	assert_memory_equal(made.key.bytes, wrap.key.bytes, 32);
+	move.wrapped.size = made.wrapped.size;
+	memcpy(move.wrapped.bytes, made.wrapped.bytes, made.wrapped.size);
+	assert_int_equal(broker_ask(MSG_hsm_rewrap, &move, &moved, sizeof moved, DEADLINE_MS), ERR_OK);
+	q.wrapped.size = moved.wrapped.size;
+	memcpy(q.wrapped.bytes, moved.wrapped.bytes, moved.wrapped.size);
+	assert_int_equal(broker_ask(MSG_hsm_unwrap, &q, &a, sizeof a, DEADLINE_MS), ERR_OK);
+	assert_memory_equal(a.key.bytes, wrap.key.bytes, 32);
+	q.kek = 1;
+	assert_int_equal(broker_ask(MSG_hsm_unwrap, &q, &a, sizeof a, DEADLINE_MS), ERR_HSM_CORRUPT);
+	move.ad.bytes[0] = 1;
+	assert_int_equal(broker_ask(MSG_hsm_rewrap, &move, &moved, sizeof moved, DEADLINE_MS), ERR_HSM_CORRUPT);
+	move.ad.bytes[0] = 0;
+	move.to_kek = 3;
+	assert_int_equal(broker_ask(MSG_hsm_rewrap, &move, &moved, sizeof moved, DEADLINE_MS), ERR_HSM_KEY);
+	wrap.key.size = 0;
+	wrap.bytes = 65;
+	assert_int_equal(broker_ask(MSG_hsm_wrap_new, &wrap, &made, sizeof made, DEADLINE_MS), ERR_OUT_OF_RANGE);
+	assert_int_equal(broker_stop(), 0);
+}
+
 /* ── what is left in its memory ── */
 
 /* How often the bytes stand in the broker's writable memory; -1 when it can't be read (not root). */
@@ -527,6 +565,7 @@ main(void)
 		cmocka_unit_test(a_module_that_is_not_there_is_a_state_and_no_loop_of_restarts),
 		cmocka_unit_test(a_thousand_uses_in_the_jail),
 		cmocka_unit_test(a_killed_broker_is_replaced),
+		cmocka_unit_test(a_key_moves_from_one_kek_to_the_next),
 		cmocka_unit_test(neither_pin_nor_key_is_left_in_its_memory),
 		cmocka_unit_test(a_token_that_is_pulled_out_and_put_back),
 		cmocka_unit_test(a_module_that_hangs_is_left_behind),
