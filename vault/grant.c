@@ -230,6 +230,17 @@ give_card(struct vault *v, const struct cardrow *row, sp_redeem_rep *rep)
 	return e;
 }
 
+/* What is committed is the row's to remember: kept for its whole minute, a thousand grants a second would fill the
+ * room. */
+static void
+spent(struct vault *v, struct member *m)
+{
+	const char *attempt = m->state;
+	struct grant **at = find(v->grants, attempt);
+	if (m->e == ERR_OK && *at)
+		drop(v->grants, at);
+}
+
 static enum err
 redeem(struct vault *v, const void *req, struct member *m)
 {
@@ -260,6 +271,8 @@ redeem(struct vault *v, const void *req, struct member *m)
 	}
 	if (e == ERR_OK)
 		e = write_rows(v, r, &row);
+	if (e == ERR_OK && (m->state = mem_strdup(r->attempt)) != NULL)
+		m->after = spent;
 	return e;
 }
 

@@ -91,6 +91,7 @@ once_and_never_again(void **state)
 	assert_memory_equal(rep.cvc.bytes, "917", 3);
 	assert_int_equal(rep.exp_month, 12);
 	assert_true(is_redeemed("att_1"));
+	assert_int_equal(grant_count(v->grants), 0); /* spent: its room is the next one's */
 	assert_int_equal(redeem(&a), ERR_GRANT_USED);
 	assert_memory_equal(&rep, &nothing, sizeof rep);
 	OK(lodge(&a));
