@@ -237,7 +237,10 @@ spent(struct vault *v, struct member *m)
 {
 	const char *attempt = m->state;
 	struct grant **at = find(v->grants, attempt);
-	if (m->e == ERR_OK && *at)
+	if (m->e != ERR_OK)
+		return;
+	v->redeemed++;
+	if (*at)
 		drop(v->grants, at);
 }
 

@@ -24,6 +24,9 @@
 static struct {
 	int64_t checkpoint_at, anchor_at, prune_at;
 } last;
+static struct {
+	uint64_t tokenized, redeemed;
+} told;
 
 /* ── effects of commits ── */
 
@@ -47,6 +50,11 @@ written(struct vault *v, enum err e, size_t members, int64_t took_us)
 		return;
 	}
 	logbook_position(v->log, &at);
+	/* Counters go on where the process's former life left them: the page outlives it. */
+	page_add(p, METRIC_TOKENIZED, v->tokenized - told.tokenized);
+	page_add(p, METRIC_REDEEMED, v->redeemed - told.redeemed);
+	told.tokenized = v->tokenized;
+	told.redeemed = v->redeemed;
 	page_add(p, METRIC_COMMITS, 1);
 	page_add(p, METRIC_BATCHED, members);
 	page_observe(p, METRIC_COMMIT_SECONDS, (uint64_t)took_us);
@@ -129,14 +137,21 @@ keep_house(struct vault *v, int64_t now)
 }
 
 static void
+show_checkpoint(void *arg, enum err e)
+{
+	const struct vault *v = arg;
+	if (e == ERR_OK && v->checkpoint_at_ms > 0)
+		page_set(proc_page(), METRIC_VAULT_CHECKPOINT_AT, (uint64_t)v->checkpoint_at_ms);
+}
+
+static void
 sign_and_anchor(struct vault *v, int64_t now)
 {
 	if (!v->hsm_in)
 		return;
 	if (now - last.checkpoint_at >= conf_int(proc_conf(), CONF_CHECKPOINT_EVERY) && !history_running()) {
 		last.checkpoint_at = now;
-		history_own(v, NULL, NULL);
-		page_set(proc_page(), METRIC_VAULT_CHECKPOINT_AT, (uint64_t)v->checkpoint_at_ms);
+		history_own(v, show_checkpoint, v);
 	}
 	if (now - last.anchor_at >= ANCHOR_MS) {
 		last.anchor_at = now;

@@ -176,6 +176,7 @@ after_commit(struct vault *v, struct member *m)
 	if (!p || m->e != ERR_OK)
 		return;
 	v->cards += p->stored;
+	v->tokenized += p->stored;
 	if (p->cvc_len == 0)
 		return;
 	/* The card is kept either way; the caller learns that its code is not. */

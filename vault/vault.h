@@ -37,12 +37,13 @@ struct vault {
 	struct grants *grants;
 	struct refusals *refusals;
 	struct vault_limits limits;
-	struct peer *hsm;         /* borrowed, stable */
-	bool hsm_in;              /* it is up and logged in */
-	enum err refusing;        /* ERR_OK, or why effects are refused now (sealed, HSM, disk) */
-	uint64_t cards;           /* stored */
-	uint64_t anchored_size;   /* both logs' sizes in the HSM's anchor, added */
-	int64_t checkpoint_at_ms; /* when our own log was signed last */
+	struct peer *hsm;             /* borrowed, stable */
+	bool hsm_in;                  /* it is up and logged in */
+	enum err refusing;            /* ERR_OK, or why effects are refused now (sealed, HSM, disk) */
+	uint64_t cards;               /* stored */
+	uint64_t tokenized, redeemed; /* since the start of the process */
+	uint64_t anchored_size;       /* both logs' sizes in the HSM's anchor, added */
+	int64_t checkpoint_at_ms;     /* when our own log was signed last */
 	char origin[NOTE_ORIGIN_MAX], ledger_origin[NOTE_ORIGIN_MAX];
 	char ask_name[96]; /* of the checkpoint key */
 };
