@@ -1,10 +1,7 @@
 #include "daemon/gate/conn.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +11,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/gate/http.h"
 #include "daemon/gate/request.h"
+#include "daemon/gate/source.h"
 #include "daemon/tls/tls.h"
 #include "daemon/wire/proc.h"
 
@@ -21,7 +19,6 @@
 #define ANSWERS_PER_TURN 32
 #define SWEEP_MS         50
 #define LINGER_MS        2000
-#define IP_BUCKETS       1024
 
 /* WORKING has no deadline of its own: what it waits for has one, in ask_*. */
 enum phase {
@@ -34,17 +31,11 @@ enum phase {
 	PHASE_WORKING = PHASE_TIMED
 };
 
-struct ip_count {
-	struct ip_count *next;
-	uint8_t ip[16];
-	unsigned n;
-};
-
 struct conn {
 	struct tls *tls;
 	struct http *http;
 	struct request *request;
-	struct ip_count *from;
+	struct source *from;
 	/* In one queue per phase, oldest first: a phase has one duration, so only heads need looking at. */
 	struct conn *before, *after;
 	struct conn *next_later; /* has had its turn and has more to be read */
@@ -64,7 +55,6 @@ static struct {
 	struct {
 		struct conn *first, *last;
 	} queue[PHASE_TIMED + 1];
-	struct ip_count *ips[IP_BUCKETS];
 } all;
 
 /* ── deadlines ── */
@@ -116,43 +106,6 @@ enter(struct conn *c, enum phase p)
 	join_queue(c, p);
 }
 
-/* ── addresses ── */
-
-static struct ip_count *
-count_ip(const uint8_t ip[16])
-{
-	uint32_t hash = 2166136261u;
-	struct ip_count **bucket, *i;
-
-	for (unsigned k = 0; k < 16; k++)
-		hash = (hash ^ ip[k]) * 16777619u;
-	bucket = &all.ips[hash % IP_BUCKETS];
-	for (i = *bucket; i && memcmp(i->ip, ip, 16) != 0; i = i->next)
-		;
-	if (!i && (i = mem_new(1, sizeof(*i)))) {
-		memcpy(i->ip, ip, 16);
-		i->next = *bucket;
-		*bucket = i;
-	}
-	return i;
-}
-
-static void
-uncount_ip(struct ip_count *gone)
-{
-	if (--gone->n > 0)
-		return;
-	for (unsigned b = 0; b < IP_BUCKETS; b++) {
-		for (struct ip_count **at = &all.ips[b]; *at; at = &(*at)->next) {
-			if (*at == gone) {
-				*at = gone->next;
-				mem_free(gone);
-				return;
-			}
-		}
-	}
-}
-
 /* ── life ── */
 
 static void
@@ -174,7 +127,7 @@ conn_free(struct conn *c)
 	tls_free(c->tls);
 	http_free(c->http);
 	if (c->from)
-		uncount_ip(c->from);
+		source_leave(c->from);
 	mem_free(c);
 	all.n--;
 	gauge();
@@ -421,36 +374,6 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 
 /* ── accept ── */
 
-static bool
-is_loopback(const uint8_t ip[16])
-{
-	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-	static const uint8_t one[16] = {[15] = 1};
-
-	return memcmp(ip, one, 16) == 0 || (memcmp(ip, mapped, 12) == 0 && ip[12] == 127);
-}
-
-/* Both families as 16 bytes, IPv4 mapped; text for the messages and the log. */
-static void
-address_of(const struct sockaddr_storage *from, uint8_t ip[16], char text[46])
-{
-	memset(ip, 0, 16);
-	if (from->ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const void *)from;
-
-		ip[10] = ip[11] = 0xff;
-		memcpy(ip + 12, &v4->sin_addr, 4);
-		(void)inet_ntop(AF_INET, &v4->sin_addr, text, 46);
-	} else if (from->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *v6 = (const void *)from;
-
-		memcpy(ip, &v6->sin6_addr, 16);
-		(void)inet_ntop(AF_INET6, &v6->sin6_addr, text, 46);
-	} else {
-		text[0] = '\0';
-	}
-}
-
 static struct conn *
 conn_new(int fd, const struct sockaddr_storage *from)
 {
@@ -458,29 +381,25 @@ conn_new(int fd, const struct sockaddr_storage *from)
 								 .target_bytes_max = HTTP_TARGET_BYTES_MAX,
 								 .body_bytes_max = (size_t)conf_int(proc_conf(), CONF_GATE_BODY),
 								 .headers_max = HTTP_HEADERS_MAX};
-	struct ip_count *count;
+	struct source_name name;
+	struct source *source;
 	struct conn *c = NULL;
-	uint8_t ip[16];
-	char text[46];
 
-	address_of(from, ip, text);
-	if (all.n >= (unsigned)conf_int(proc_conf(), CONF_GATE_CONNECTIONS) || !(count = count_ip(ip)))
+	source_name(from, &name);
+	if (all.n >= (unsigned)conf_int(proc_conf(), CONF_GATE_CONNECTIONS) ||
+		!(source = source_enter(&name, (unsigned)conf_int(proc_conf(), CONF_GATE_PER_IP))))
 		return NULL;
-	if (count->n++ >= (unsigned)conf_int(proc_conf(), CONF_GATE_PER_IP)) {
-		uncount_ip(count);
-		return NULL;
-	}
 	if (!(c = mem_new(1, sizeof(*c))) || !(c->http = http_new(&limits)) ||
 		tls_new(all.server, proc_base(), fd, &hooks, c, &c->tls)) {
 		if (c)
 			http_free(c->http);
 		mem_free(c);
-		uncount_ip(count);
+		source_leave(source);
 		return NULL;
 	}
-	c->from = count;
-	c->loopback = is_loopback(ip);
-	memcpy(c->ip, text, sizeof(text));
+	c->from = source;
+	c->loopback = name.loopback;
+	memcpy(c->ip, name.text, sizeof(c->ip));
 	join_queue(c, PHASE_HANDSHAKE);
 	all.n++;
 	gauge();

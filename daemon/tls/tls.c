@@ -1,9 +1,7 @@
 #include "daemon/tls/tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <mbedtls/error.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sodium.h>
@@ -12,17 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/log.h"
 #include "daemon/base/mem.h"
-#include "daemon/base/str.h"
+#include "daemon/tls/tls_failure.h"
 #include "daemon/tls/tls_pool.h"
 
 #define HANDSHAKE_BYTES_MAX 65536u
 #define RAW_BYTES           4096u
 #define DISCARD_BYTES_MAX   (1u << 20)
 #define RECORD_BYTES_MAX    16384u
-#define LINES_PER_MINUTE    30u
 
 enum tls_phase { HANDSHAKE, OPEN, FINISHING, DISCARDING, DEAD };
 
@@ -59,14 +54,6 @@ static struct {
 	struct tls *first, *last;
 	struct event *turn;
 } steps;
-
-static struct tls_failures failures;
-
-const struct tls_failures *
-tls_failures(void)
-{
-	return &failures;
-}
 
 /* ── bytes ── */
 
@@ -118,114 +105,6 @@ want(struct event *e, bool on)
 		event_add(e, NULL);
 	else
 		event_del(e);
-}
-
-/* ── why a handshake failed, in words that help the person at the other end ── */
-
-static const struct {
-	uint32_t flag;
-	const char *why, *remedy;
-} verdicts[] = {
-	{MBEDTLS_X509_BADCERT_EXPIRED, "client certificate expired", "issue a new one: sallyport client add"},
-	{MBEDTLS_X509_BADCERT_FUTURE, "client certificate not yet valid", "check the clocks of both hosts"},
-	{MBEDTLS_X509_BADCERT_REVOKED, "client certificate revoked", "ask a security officer for a new one"},
-	{MBEDTLS_X509_BADCERT_NOT_TRUSTED, "client certificate of an unknown CA", "use one issued by the CA in ca.crt"},
-	{MBEDTLS_X509_BADCERT_EXT_KEY_USAGE, "certificate is not for clients", "issue one with extended usage clientAuth"},
-	{MBEDTLS_X509_BADCERT_KEY_USAGE, "certificate may not sign", "issue one with key usage digitalSignature"},
-	{MBEDTLS_X509_BADCERT_BAD_KEY | MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK,
-	 "client certificate has a weak key or digest", "use P-256 or RSA of 2048 bits with SHA-256"},
-};
-
-/* A flood of bad handshakes must not become a flood of lines: what was left out is counted in the next line. */
-static bool
-may_log(uint64_t *left_out)
-{
-	static int64_t minute;
-	static unsigned lines;
-	static uint64_t skipped;
-	int64_t now = clock_mono_ms() / 60000;
-
-	if (now != minute) {
-		minute = now;
-		lines = 0;
-	}
-	if (++lines > LINES_PER_MINUTE) {
-		skipped++;
-		return false;
-	}
-	*left_out = skipped;
-	skipped = 0;
-	return true;
-}
-
-static void
-name_peer(int fd, char *out, socklen_t bytes)
-{
-	struct sockaddr_storage from = {0};
-	socklen_t n = sizeof(from);
-	const struct sockaddr_in *v4 = (const void *)&from;
-	const struct sockaddr_in6 *v6 = (const void *)&from;
-
-	*out = '\0';
-	if (getpeername(fd, (struct sockaddr *)&from, &n) == 0)
-		(void)inet_ntop(from.ss_family, from.ss_family == AF_INET6 ? (const void *)&v6->sin6_addr : &v4->sin_addr, out,
-						bytes);
-}
-
-static void
-log_failure(const struct tls *t, const char *why, const char *remedy)
-{
-	char hex[2 * TLS_FINGERPRINT_BYTES + 1] = "", peer[INET6_ADDRSTRLEN];
-	uint64_t left_out;
-
-	failures.failed++;
-	if (!may_log(&left_out))
-		return;
-	failures.logged++;
-	if (!sodium_is_zero(t->fingerprint, sizeof(t->fingerprint)))
-		str_hex(t->fingerprint, sizeof(t->fingerprint), hex);
-	name_peer(t->fd, peer, sizeof(peer));
-	log_info("handshake failed", LOG_S("why", why), LOG_S("from", peer), LOG_S("certificate_sha256", hex),
-			 LOG_S("remedy", remedy), LOG_I("not_logged_before", left_out));
-}
-
-static enum err
-explain(struct tls *t, int code)
-{
-	uint32_t flags = t->flags | mbedtls_ssl_get_verify_result(&t->ssl);
-	char text[96];
-
-	switch (code) {
-	case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
-		log_failure(t, "no client certificate", "connect with a certificate that has a client record");
-		return ERR_CERTIFICATE_MISSING;
-	case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
-		log_failure(t, "TLS version not taken", "use TLS 1.3");
-		return ERR_PROTOCOL;
-	case MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL:
-		log_failure(t, "handshake too big", "send a shorter certificate chain");
-		return ERR_LIMIT;
-	case MBEDTLS_ERR_SSL_CONN_EOF:
-	case 0:
-		/* A port scan or a health check of a load balancer; clients also do so when they refuse us. */
-		log_failure(t, "closed by the client", "if it was no port check: let the client trust the CA in ca.crt");
-		return ERR_PEER_AWAY;
-	default:
-		break;
-	}
-	if (code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED || code == MBEDTLS_ERR_SSL_BAD_CERTIFICATE) {
-		for (size_t i = 0; i < sizeof(verdicts) / sizeof(*verdicts); i++) {
-			if (flags != UINT32_MAX && (flags & verdicts[i].flag)) {
-				log_failure(t, verdicts[i].why, verdicts[i].remedy);
-				return ERR_CERTIFICATE_INVALID;
-			}
-		}
-		log_failure(t, "client certificate not accepted", "use one issued by the CA in ca.crt");
-		return ERR_CERTIFICATE_INVALID;
-	}
-	mbedtls_strerror(code, text, sizeof(text));
-	log_failure(t, text, "speak TLS 1.3 on this port");
-	return ERR_PROTOCOL;
 }
 
 /* Runs for each certificate of the chain, the leaf last; the result of verification is left as it is. */
@@ -319,7 +198,12 @@ end_step(struct tls *t)
 	if (r == 0 && !remember_peer(t))
 		r = MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE;
 	if (r != 0) {
-		end(t, explain(t, r));
+		struct tls_failure f = {.code = r,
+								.flags = t->flags | mbedtls_ssl_get_verify_result(&t->ssl),
+								.fingerprint = t->fingerprint,
+								.fd = t->fd};
+
+		end(t, tls_failure_explain(&f));
 		return;
 	}
 	t->phase = OPEN;

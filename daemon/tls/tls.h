@@ -74,10 +74,4 @@ size_t tls_waiting(const struct tls *t);
  */
 void tls_finish(struct tls *t);
 
-/* Failed handshakes so far, and how many of them got their line (reason, fingerprint, remedy; 30 a minute at most). */
-struct tls_failures {
-	uint64_t failed, logged;
-};
-const struct tls_failures *tls_failures(void);
-
 #endif

@@ -1,10 +1,12 @@
-/* What is remembered of clients, for how many, and what a refusal looks like when it is written. */
+/* What is remembered of clients and of their addresses, and what a refusal looks like when it is written. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/gate/client_cache.h"
 #include "daemon/gate/problem.h"
+#include "daemon/gate/source.h"
 
 static sp_client_of_rep *rep; /* big: not on the stack */
 
@@ -193,6 +196,56 @@ a_decline_tells_why_and_another_refusal_does_not(void **state)
 	mem_free(payment);
 }
 
+static void
+name_of(const char *text, struct source_name *out)
+{
+	struct sockaddr_storage from = {0};
+	struct sockaddr_in *v4 = (void *)&from;
+	struct sockaddr_in6 *v6 = (void *)&from;
+
+	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1)
+		from.ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1)
+		from.ss_family = AF_INET6;
+	source_name(&from, out);
+}
+
+static void
+connections_are_counted_by_network(void **state)
+{
+	struct source_name a, b, c;
+	struct source *held[3];
+
+	(void)state;
+	name_of("192.0.2.1", &a);
+	name_of("::ffff:192.0.2.1", &b);
+	assert_memory_equal(a.key, b.key, 16);
+	assert_string_equal(a.text, "192.0.2.1");
+	assert_non_null(held[0] = source_enter(&a, 2));
+	assert_non_null(held[1] = source_enter(&b, 2));
+	assert_null(source_enter(&a, 2));
+	name_of("192.0.2.2", &c);
+	assert_non_null(held[2] = source_enter(&c, 2));
+	source_leave(held[0]);
+	assert_ptr_equal(source_enter(&a, 2), held[1]);
+	source_leave(held[1]);
+	source_leave(held[1]);
+	source_leave(held[2]);
+	/* one subscriber's addresses are one source, another's are not */
+	name_of("2001:db8:1:2::1", &a);
+	name_of("2001:db8:1:2:ffff::", &b);
+	name_of("2001:db8:1:3::1", &c);
+	assert_memory_equal(a.key, b.key, 16);
+	assert_memory_not_equal(a.key, c.key, 16);
+	assert_string_equal(b.text, "2001:db8:1:2:ffff::");
+	name_of("127.8.8.8", &a);
+	name_of("::1", &b);
+	assert_true(a.loopback && b.loopback && !c.loopback);
+	name_of("::2", &b);
+	name_of("nonsense", &a);
+	assert_true(!b.loopback && !a.loopback && !*a.text);
+}
+
 static int
 set_up(void **state)
 {
@@ -215,6 +268,7 @@ main(void)
 		cmocka_unit_test(what_the_ledger_said_is_found_until_a_change),
 		cmocka_unit_test(the_cache_is_bounded_and_keeps_what_is_used),
 		cmocka_unit_test(a_merchant_is_named_or_the_only_one),
+		cmocka_unit_test(connections_are_counted_by_network),
 		cmocka_unit_test(each_error_makes_a_whole_problem),
 		cmocka_unit_test(a_decline_tells_why_and_another_refusal_does_not),
 	};

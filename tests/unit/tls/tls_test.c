@@ -23,6 +23,7 @@
 
 #include "daemon/base/mem.h"
 #include "daemon/tls/tls.h"
+#include "daemon/tls/tls_failure.h"
 #include "daemon/tls/tls_pool.h"
 #include "daemon/tls/tls_x25519.h"
 
@@ -290,7 +291,7 @@ all_others_stay_outside_and_the_reason_is_known(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		uint64_t failed = tls_failures()->failed;
+		uint64_t failed = tls_failure_count();
 		struct end e;
 		struct peer_side p;
 
@@ -300,7 +301,7 @@ all_others_stay_outside_and_the_reason_is_known(void **state)
 		assert_false(e.opened);
 		assert_true(e.ended);
 		assert_int_equal(e.why, table[i].why);
-		assert_int_equal(tls_failures()->failed, failed + 1);
+		assert_int_equal(tls_failure_count(), failed + 1);
 		assert_int_equal(tls_write(e.tls, "x", 1), ERR_PEER_AWAY);
 		over(&e, &p);
 	}
