@@ -11,3 +11,8 @@ deb: dist
 	cd $(DEB_DIR)/$(distdir) && SOURCE_DATE_EPOCH=$$(dpkg-parsechangelog -S Timestamp) dpkg-buildpackage -us -uc -b
 	@ls -l $(DEB_DIR)/*.deb
 .PHONY: deb
+# On real systems: clean Debian releases, booted with their own systemd (root only).
+check-packages: all
+	$(top_srcdir)/tests/packages/run $(abs_builddir) $(RELEASES)
+.PHONY: check-packages
+EXTRA_DIST += tests/packages

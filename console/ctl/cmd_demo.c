@@ -184,7 +184,8 @@ scene(struct stage *s, const char *title, const char *method, const char *path, 
 	snprintf(key, sizeof key, "demo-%s-%s", s->nonce, key_tail ? key_tail : "");
 	if ((e = call(s, method, path, key_tail ? key : NULL, body, a)) != ERR_OK)
 		return e;
-	bool ok = a->status == expected;
+	/* a second run finds its card stored already: that is as it should be */
+	bool ok = a->status == expected || (expected == 201 && a->deduplicated && a->status == 200);
 	s->step++;
 	s->failed += !ok;
 	json_array_append_new(s->log,

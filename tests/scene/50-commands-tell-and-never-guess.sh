@@ -101,6 +101,11 @@ run sallyport --dir "$dir" client add other --officer "$work/forged.key"
 check "with a forged one too" is "$code" 7
 mv "$work"/kept/* "$dir"/officers/
 
+run sallyport --dir "$dir" --json demo
+check "the demo goes as expected" is "$code $(printf '%s' "$out" | jq .not_as_expected)" "0 0"
+run sallyport --dir "$dir" --json demo
+check "… and a second time" is "$code $(printf '%s' "$out" | jq .not_as_expected)" "0 0"
+
 echo 'gate.procesess = 2' >>"$dir/sallyport.conf.d/bad.conf"
 echo 'gate.connections = many' >>"$dir/sallyport.conf.d/bad.conf"
 run sallyport --dir "$dir" config check

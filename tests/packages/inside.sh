@@ -1,0 +1,56 @@
+#!/bin/bash
+# Runs inside a booted system (systemd-nspawn) on which the package was installed: what an operator would do in a first
+# hour. Prints "ok" and "FAILED" lines; the caller counts them.
+exec >/root/result 2>&1
+check() {
+	local sentence=$1
+	shift
+	if "$@" >/root/seen 2>&1; then echo "ok: $sentence"; else echo "FAILED: $sentence"; sed 's/^/     /' /root/seen; fi
+}
+first() { sallyport status | head -1; }
+serving() { for _ in $(seq 1 50); do [ "$(first)" = "serving — all well" ] && return 0; sleep 0.1; done; first; return 1; }
+pid_of() { sallyport --json status | tr '{' '\n' | sed -n "s/.*\"process\":\"$1\".*\"pid\":\([0-9]*\).*/\1/p" | head -1; }
+killed() { kill -9 "$(pid_of "$1")" && sleep 1 && serving; }
+exposure() { systemd-analyze security sallyport.service --no-pager | tail -1 | grep -oE '[0-9]+\.[0-9]' | awk '{ print; exit !($1 <= 2.5) }'; }
+
+check "before init the service is not started and has not failed" bash -c '! systemctl -q is-failed sallyport && ! systemctl -q is-active sallyport'
+sallyport status >/dev/null
+check "status says that there is no appliance (6)" test $? = 6
+check "init makes one" sallyport init --software-hsm --yes
+check "init refuses to run over it" bash -c 'sallyport init --software-hsm --yes; [ $? = 1 ]'
+check "the service starts, and is up when systemctl returns" systemctl start sallyport
+check "… and serves" serving
+check "every process has its own user" bash -c "[ \$(ps -eo user:32,comm | grep -c '^sallyport-') -ge 8 ]"
+check "the main job, from outside" sallyport demo
+check "the log exports" sallyport audit export --output /root/x.tar
+check "… and verifies" sallyport-verify /root/x.tar
+for p in vault ledger hsm courier herald gate desk; do check "kill -9 of $p is survived" killed $p; done
+check "reload" systemctl reload sallyport
+check "… still serving" serving
+echo 'gate.procesess = 3' >/etc/sallyport/sallyport.conf.d/bad.conf
+check "config check finds a bad line (9)" bash -c 'sallyport config check; [ $? = 9 ]'
+systemctl reload sallyport
+check "a reload with an error keeps the old configuration" serving
+rm /etc/sallyport/sallyport.conf.d/bad.conf
+kill -9 "$(systemctl show -p MainPID --value sallyport)"
+sleep 2.5
+check "systemd starts a killed monitor again" serving
+check "the main job again" sallyport demo
+before=$(sallyport --json ledger rebuild)
+check "a restart" systemctl restart sallyport
+check "… serves" serving
+check "… and lost nothing" test "$(sallyport --json ledger rebuild)" = "$before"
+check "installing the same package again leaves it serving" bash -c 'dpkg -i /root/sallyport.deb && [ "$(sallyport status | head -1)" = "serving — all well" ]'
+check "exposure ≤ 2.5" exposure
+check "the journal has no panic" bash -c '! journalctl -u sallyport --no-pager | grep -q "\"level\":\"panic\""'
+check "a stop" systemctl stop sallyport
+sallyport status >/dev/null
+check "status says not running (5)" test $? = 5
+check "removing the package" env DEBIAN_FRONTEND=noninteractive apt-get remove -y sallyport
+check "… leaves the stores and keys" test -e /var/lib/sallyport/vault/vault.db -a -e /etc/sallyport/ca/ca.key
+check "installing it again" dpkg -i /root/sallyport.deb
+check "… and the appliance is as it was" bash -c 'systemctl start sallyport && sallyport payment list | grep -q pay_'
+check "purging the package" env DEBIAN_FRONTEND=noninteractive apt-get purge -y sallyport
+check "… leaves the stores and keys too" test -e /var/lib/sallyport/vault/vault.db -a -e /etc/sallyport/ca/ca.key
+echo done
+systemctl poweroff
