@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
@@ -22,7 +23,8 @@ member_page(enum process process, unsigned index, struct page **page_out, int *r
 {
 	char path[48];
 	int fd = memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || ftruncate(fd, sizeof(struct page)) != 0 ||
+	/* 0600: another user can't open it again through /proc with more rights than it was given */
+	if (fd < 0 || fchmod(fd, 0600) != 0 || ftruncate(fd, sizeof(struct page)) != 0 ||
 		fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
 		return ERR_MEMORY;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);

@@ -10,7 +10,7 @@
 #include "daemon/monitor/notify.h"
 #include "policy/schema/wire.pb.h"
 
-/* To everyone who runs; one that can't take it is named and keeps the old. */
+/* To everyone who runs. One that does not take it starts anew, with the new one: all have the same or none serves. */
 static void
 hand_out(const sp_reload_req *req)
 {
@@ -19,7 +19,7 @@ hand_out(const sp_reload_req *req)
 		if (m->pid && m->process == PROCESS_GATE && gift_tls(m) != ERR_OK)
 			log_warn("a certificate file could not be given", LOG_I("gate", m->index));
 		if (m->pid && hub_give(m->control, MSG_reload, req, -1) != ERR_OK)
-			log_warn("reload not delivered", LOG_S("process", process_name(m->process)));
+			member_end(m, "it does not read its new configuration");
 	}
 }
 

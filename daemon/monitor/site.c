@@ -222,7 +222,7 @@ site_memfd(const char *name, const void *bytes, size_t n)
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -1;
-	if (write(fd, bytes, n) == (ssize_t)n && lseek(fd, 0, SEEK_SET) == 0 &&
+	if (fchmod(fd, 0600) == 0 && write(fd, bytes, n) == (ssize_t)n && lseek(fd, 0, SEEK_SET) == 0 &&
 		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
 		return fd;
 	close(fd);
