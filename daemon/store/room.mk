@@ -19,7 +19,7 @@ tests_unit_store_store_crash_test_SOURCES = tests/unit/store/store_crash_test.c 
 tests_unit_store_store_crash_test_LDADD = $(LIB_STORE) $(LIB_SCHEMA) $(LIB_TEST)
 tests_unit_store_store_fault_test_SOURCES = tests/unit/store/store_fault_test.c tests/unit/store/store_work.h tests/unit/store/store_work.c
 tests_unit_store_store_fault_test_LDADD = $(LIB_STORE) $(LIB_SCHEMA) $(LIB_TEST)
-tests_unit_store_store_fault_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pwrite64,--wrap=pread64,--wrap=fdatasync
+tests_unit_store_store_fault_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pwrite64,--wrap=pread64,--wrap=fdatasync,--wrap=malloc,--wrap=calloc
 endif
 
 EXTRA_PROGRAMS += tests/bench/store_bench
