@@ -16,6 +16,7 @@
 #include "daemon/base/str.h"
 #include "daemon/courier/gw.h"
 #include "daemon/courier/jobs.h"
+#include "daemon/courier/script.h"
 #include "daemon/wire/proc.h"
 
 /* ── a process without a monitor, and peers that answer what the test says ── */
@@ -392,6 +393,98 @@ what_nobody_can_do_is_refused_as_not_charged(void **state)
 	assert_int_equal(redeems, 0);
 }
 
+/* ── a storm: whatever vault, ledger and processor do, no result contradicts the issuer's books ── */
+
+/* The issuer's own word about a key, asked beside courier. */
+static sp_outcome seen_outcome;
+static void
+see_inquiry(void *arg, const struct gw_answer *a, bool more)
+{
+	(void)arg, (void)more;
+	seen_outcome = a->outcome;
+}
+
+static sp_outcome
+books_say(const sp_job_req *of)
+{
+	sp_job_req j = *of;
+	struct gw_call call = {.job = &j, .done = see_inquiry};
+	j.kind = sp_JOB_INQUIRE;
+	seen_outcome = sp_OUTCOME_NONE;
+	assert_int_equal(gw_simulator.act[sp_JOB_INQUIRE](&call), ERR_OK);
+	while (seen_outcome == sp_OUTCOME_NONE)
+		event_base_loop(base, EVLOOP_ONCE);
+	return seen_outcome;
+}
+
+static void
+check_against_books(const sp_job_req *jobs_in, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		sp_outcome truth = books_say(&jobs_in[i]);
+		unsigned told = 0;
+		for (unsigned r = 0; r < results_n; r++) {
+			if (strcmp(results[r].attempt, jobs_in[i].attempt) != 0)
+				continue;
+			told++;
+			switch (results[r].outcome) {
+			case sp_OUTCOME_APPROVED:
+			case sp_OUTCOME_DECLINED:
+				assert_int_equal(results[r].outcome, truth);
+				break;
+			case sp_OUTCOME_NOT_CHARGED:
+			case sp_OUTCOME_RETRYABLE:
+				assert_int_equal(truth, sp_OUTCOME_NOT_FOUND); /* "not charged" is never a guess */
+				break;
+			default:
+				assert_int_equal(results[r].outcome, sp_OUTCOME_UNKNOWN);
+			}
+		}
+		assert_true(told >= 1);
+	}
+}
+
+static void
+no_result_ever_contradicts_the_books(void **state)
+{
+	static const enum err vault_moods[] = {ERR_OK,
+										   ERR_OK,
+										   ERR_OK,
+										   ERR_OK,
+										   ERR_GRANT_USED,
+										   ERR_DEADLINE,
+										   ERR_PEER_AWAY,
+										   ERR_GRANT_UNKNOWN,
+										   ERR_TOKEN_NOT_FOUND};
+	static sp_job_req in[40];
+	size_t rows_n;
+	const struct script_row *rows = script_rows(&rows_n);
+	(void)state;
+	unsigned seeds = getenv("SEEDS") ? (unsigned)atoi(getenv("SEEDS")) : 8;
+	for (unsigned seed = 1; seed <= seeds; seed++) {
+		srand(seed);
+		results_n = 0;
+		for (unsigned i = 0; i < 40; i++) {
+			const struct script_row *row = &rows[(unsigned)rand() % rows_n];
+			in[i] = job(sp_JOB_AUTHORIZE, 100000 + seed * 100 + i);
+			in[i].deadline_ms = rand() % 3 ? 1000 : 1 + (uint32_t)rand() % 40;
+			card = row->outcome == SCRIPT_SILENT ? "4242424242424242" : row->number; /* its books never speak */
+			redeem_says = vault_moods[(unsigned)rand() % (sizeof vault_moods / sizeof *vault_moods)];
+			ledger_says = rand() % 4 ? ERR_OK : ERR_AUDIT_AWAY;
+			vault_away = rand() % 10 == 0;
+			ledger_away = rand() % 10 == 0;
+			assert_true(hand_in(&in[i]).accepted);
+			if (rand() % 4 == 0)
+				assert_true(hand_in(&in[i]).accepted); /* it comes twice */
+			event_base_loop(base, EVLOOP_NONBLOCK);
+		}
+		vault_away = ledger_away = false;
+		ledger_says = ERR_OK;
+		loop_until_idle();
+		check_against_books(in, 40);
+	}
+}
+
 static unsigned finished;
 static void
 count_finished(void)
@@ -428,6 +521,7 @@ main(void)
 		cmocka_unit_test_setup(a_result_is_kept_until_the_ledger_has_it, fresh),
 		cmocka_unit_test_setup(there_is_room_for_so_many_and_no_more, fresh),
 		cmocka_unit_test_setup(what_nobody_can_do_is_refused_as_not_charged, fresh),
+		cmocka_unit_test_setup(no_result_ever_contradicts_the_books, fresh),
 		cmocka_unit_test_setup(a_stop_takes_nothing_new_and_waits_for_what_runs, fresh),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
