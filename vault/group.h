@@ -1,8 +1,10 @@
 /*
- * group — group commit: every command of one turn of the loop in one transaction, each under its own savepoint.
- * Invariants: nothing is answered before COMMIT; a command that fails undoes its rows and its leaves and nobody else's;
- * when the batch can't be written, every member is told ERR_AUDIT_AWAY and nothing of it happened. An effect on memory
- *   (a held code, a wipe) runs in `after` only.
+ * group — group commit: every command of one turn of the loop in one transaction.
+ * Invariants: nothing is answered before COMMIT; a command looks at everything before it writes its first row, so one
+ *   that is refused has written none, and its leaves are taken back; should one fail after a write all the same, or the
+ *   batch can't be written, every member is told ERR_AUDIT_AWAY, without a body, and nothing of it happened. An effect
+ *   on memory (a held code, a wipe) runs in `after` only. (Savepoints would do the same at the price of a copy of each
+ *   page that a command touches.)
  * Source: design 40 (where the tree is).
  */
 #ifndef VAULT_GROUP_H

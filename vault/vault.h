@@ -19,7 +19,7 @@ struct cvc_store;
 struct grants;
 struct refusals;
 
-/* As the configuration has it now; unseal fills it in, so that the rest can be tested without a process. */
+/* As the configuration has it now; the main fills it in, so that the rest can be tested without a process. */
 struct vault_limits {
 	int64_t cvc_ttl_ms, idempotency_ttl_ms;
 	uint64_t redeem_per_minute;
