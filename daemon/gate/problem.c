@@ -57,15 +57,16 @@ write_payment(struct writer *w, const struct problem *p)
 void
 problem_write(struct writer *w, const struct problem *p)
 {
-	char type[80], trace[33] = "";
+	char type[80], instance[64], trace[33] = "";
 
 	(void)snprintf(type, sizeof(type), "/problems/%s", err_code(p->code));
+	(void)snprintf(instance, sizeof(instance), "/v1/requests/%s", p->request_id);
 	writer_begin(w, NULL, '{');
 	writer_text(w, "type", type);
 	writer_text(w, "title", err_title(p->code));
 	writer_int(w, "status", err_http(p->code));
 	writer_text(w, "detail", err_next(p->code));
-	writer_text(w, "instance", p->instance);
+	writer_text(w, "instance", instance);
 	writer_text(w, "code", err_code(p->code));
 	writer_text(w, "category", err_category(p->code));
 	writer_bool(w, "retryable", err_retryable(p->code));

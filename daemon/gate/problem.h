@@ -12,7 +12,6 @@
 
 struct problem {
 	enum err code;
-	const char *instance;                 /* "/v1/requests/req_…" */
 	const char *request_id, *traceparent; /* "" for none */
 	const struct complaints *complaints;  /* may be NULL */
 	const sp_payment_view *payment;       /* may be NULL */

@@ -56,8 +56,8 @@ make(struct conn *conn, struct http *http, const struct request_origin *from)
 	id_new("req", clock_wall_ms(), &id);
 	memcpy(r->caller.request_id, id.text, sizeof(id.text));
 	memcpy(r->caller.cert_sha256, from->cert_sha256, sizeof(r->caller.cert_sha256));
-	(void)snprintf(r->caller.ip, sizeof(r->caller.ip), "%s", from->ip);
-	(void)snprintf(r->instance, sizeof(r->instance), "/v1/requests/%s", id.text);
+	if (str_set(r->caller.ip, sizeof(r->caller.ip), from->ip))
+		r->caller.ip[0] = '\0';
 	conn_expect(conn, r);
 	return r;
 }
@@ -115,12 +115,18 @@ begin_trace(struct request *r, const char *given)
 {
 	uint8_t random[24];
 	char hex[2 * sizeof(random) + 1];
+	char *to = r->caller.traceparent;
 	bool ours = !is_traceparent(given);
 
 	randombytes_buf(random, sizeof(random));
 	str_hex(random, sizeof(random), hex);
-	(void)snprintf(r->caller.traceparent, sizeof(r->caller.traceparent), "00-%.32s-%.16s-%.2s", ours ? hex : given + 3,
-				   hex + 32, ours ? "01" : given + 53);
+	/* by hand: two of these lines are written for every answer */
+	memcpy(to, "00-", 3);
+	memcpy(to + 3, ours ? hex : given + 3, 32);
+	to[35] = '-';
+	memcpy(to + 36, hex + 32, 16);
+	to[52] = '-';
+	memcpy(to + 53, ours ? "01" : given + 53, 3);
 }
 
 /* ── the answer ── */
@@ -203,16 +209,26 @@ request_header(struct request *r, const char *name, const char *value)
 static enum err
 write_head(const struct request *r, int status, const char *media_type)
 {
-	enum err e;
+	const char code[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10), ' ',
+						 '\0'};
+	const char *const parts[] = {"HTTP/1.1 ",
+								 code,
+								 reason_of(status),
+								 "\r\nDate: ",
+								 date_text(),
+								 "\r\nRequest-Id: ",
+								 r->caller.request_id,
+								 "\r\ntraceparent: ",
+								 r->caller.traceparent,
+								 "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
+								 r->keep_alive ? "" : "Connection: close\r\n"};
+	enum err e = ERR_OK;
 
 	if (!whole_out.max)
 		buf_init(&whole_out, ANSWER_BYTES_MAX + 4096);
 	buf_reset(&whole_out);
-	e = buf_printf(&whole_out,
-				   "HTTP/1.1 %d %s\r\nDate: %s\r\nRequest-Id: %s\r\ntraceparent: %s\r\n"
-				   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s",
-				   status, reason_of(status), date_text(), r->caller.request_id, r->caller.traceparent,
-				   r->keep_alive ? "" : "Connection: close\r\n");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && !e; i++)
+		e = buf_add_text(&whole_out, parts[i]);
 	if (!e && r->extra.len)
 		e = buf_add(&whole_out, buf_at(&r->extra), r->extra.len);
 	if (!e && status == 204)
@@ -251,7 +267,6 @@ void
 request_fail_with(struct request *r, enum err e, const sp_payment_view *payment)
 {
 	struct problem p = {.code = e,
-						.instance = r->instance,
 						.request_id = r->caller.request_id,
 						.traceparent = r->caller.traceparent,
 						.complaints = &r->complaints,

@@ -28,7 +28,6 @@ struct request {
 	const struct client *client;       /* NULL on open routes; gone once act has returned */
 	json_t *body;                      /* NULL when there was none */
 	char object[REQUEST_OBJECT_BYTES]; /* the {id} of the path */
-	char instance[48];                 /* "/v1/requests/req_…" */
 	sp_caller caller;                  /* who asks, for the messages; request_id and traceparent too */
 	struct complaints complaints;
 	struct buf extra; /* header lines of the answer, each with CR LF */

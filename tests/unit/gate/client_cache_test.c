@@ -117,7 +117,6 @@ static json_t *
 problem_of(enum err e, const struct complaints *c, const sp_payment_view *payment)
 {
 	struct problem p = {.code = e,
-						.instance = "/v1/requests/req_1",
 						.request_id = "req_1",
 						.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 						.complaints = c,
@@ -153,6 +152,7 @@ each_error_makes_a_whole_problem(void **state)
 		snprintf(type, sizeof(type), "/problems/%s", err_code((enum err)e));
 		assert_string_equal(member(j, "type"), type);
 		assert_string_equal(member(j, "code"), err_code((enum err)e));
+		assert_string_equal(member(j, "instance"), "/v1/requests/req_1");
 		assert_string_equal(member(j, "trace_id"), "4bf92f3577b34da6a3ce929d0e0e4736");
 		assert_int_equal(json_integer_value(json_object_get(j, "status")), err_http((enum err)e));
 		assert_true(strlen(member(j, "title")) > 0 && strlen(member(j, "detail")) > 0);
