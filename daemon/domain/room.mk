@@ -19,4 +19,4 @@ endif
 # The catalog of events is made from its table.
 dist_check_SCRIPTS += tests/events-doc
 TESTS += tests/events-doc
-EXTRA_DIST += docs/events.md tests/fuzz/seeds/event_fuzz
+EXTRA_DIST += docs/events.md docs/ledger-store.md tests/fuzz/seeds/event_fuzz
