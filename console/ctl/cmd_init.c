@@ -411,6 +411,7 @@ act_init(struct run *r)
 static const struct flag flags[] = {
 	{"--software-hsm", NULL, "use SoftHSM: keys in files, for tests and demonstrations only"},
 	{"--listen", "ADDRESS:PORT", "where the mTLS API listens (127.0.0.1:8443)"},
+	{"--answers", "FILE", "flags as lines: software-hsm = yes, yes = yes, listen = 127.0.0.1:9000"},
 	{NULL, NULL, NULL},
 };
 

@@ -177,6 +177,49 @@ read_rest(struct run *r, int argc, char **argv)
 	return r->args_n < r->command->args_min ? ctl_usage(r, "an argument is missing") : -1;
 }
 
+/* --answers FILE: "flag = value" lines stand for flags, so that a lab install needs no terminal and no long line. */
+static int
+take_answers(struct run *r)
+{
+	const char *file = ctl_flag(r, "--answers");
+	static char *text;
+	char *save = NULL;
+	size_t n;
+
+	if (!file || !*file)
+		return -1;
+	enum err e = ctl_read_file(file, 16384, &text, &n);
+	if (e != ERR_OK)
+		return ctl_fail(r, e, "answers", NULL);
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char name[64], value[256] = "";
+		line += strspn(line, " \t");
+		if (!*line || *line == '#')
+			continue;
+		if (sscanf(line, "%61[a-z-] = %255s", name + 2, value) < 1)
+			return ctl_usage(r, "a line of the answers is not `name = value`");
+		memcpy(name, "--", 2);
+		const struct flag *common = find_flag(common_flags, name),
+						  *f = common ? common : find_flag(r->command->flags, name);
+		if (!f)
+			return unknown_flag(r, name);
+		char *kept = mem_strdup(value);
+		if (!kept || r->values_n >= RUN_FLAGS_MAX)
+			return ctl_usage(r, "too many answers");
+		if (!f->value && strcmp(value, "yes") != 0) {
+			mem_free(kept);
+			continue; /* "software-hsm = no" is as if it was not given */
+		}
+		if (common) {
+			take_common(r, f->name, kept);
+		} else {
+			r->values[r->values_n].name = f->name;
+			r->values[r->values_n++].value = f->value ? kept : NULL;
+		}
+	}
+	return -1;
+}
+
 static int
 set_paths(struct run *r)
 {
@@ -257,7 +300,7 @@ main(int argc, char **argv)
 		return unknown_command(&r, argc - first, argv + first);
 	if ((status = read_rest(&r, argc - first - words, argv + first + words)) >= 0)
 		return status;
-	if ((status = set_paths(&r)) >= 0)
+	if ((status = take_answers(&r)) >= 0 || (status = set_paths(&r)) >= 0)
 		return status;
 	if (!r.color)
 		r.terminal = r.terminal && term && strcmp(term, "dumb") != 0;

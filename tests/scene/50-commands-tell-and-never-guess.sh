@@ -139,6 +139,13 @@ P
 check "each error's next step exists" is "$(cat "$work/next")" ""
 stop
 
+printf 'software-hsm = yes\nyes = yes\nlisten = 127.0.0.1:1\n' >"$work/answers"
+run sallyport --dir "$work/lab" init --no-input --answers "$work/answers"
+check "init takes its answers from a file" is "$code $(grep -c '^listen = 127.0.0.1:1$' "$work/lab/sallyport.conf")" "0 1"
+echo 'listne = 127.0.0.1:1' >"$work/answers"
+run sallyport --dir "$work/lab2" init --answers "$work/answers"
+check "a mistyped answer is answered with the right one" has "$code $err" "--listen"
+
 # init killed at any moment goes on where it stopped
 for n in 1 2 3 4 5 6 7 8; do
 	dir=$work/killed$n

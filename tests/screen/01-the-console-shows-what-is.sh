@@ -57,6 +57,10 @@ SCREEN_LOCALE=C screen_open 80 24
 check "without UTF-8 it speaks ASCII" shows "serving -- all well"
 only_ascii() { ! screen_text | LC_ALL=C grep -q '[^ -~]'; }
 check "… only" only_ascii
+for t in xterm-256color screen tmux linux putty vt100; do
+	SCREEN_TERM=$t screen_open 80 24
+	check "TERM=$t shows it too" shows "serving — all well"
+done
 screen_close
 
 plain=$(TERM=dumb sallyport-console --dir "$dir" --plain --once --screen payments)
