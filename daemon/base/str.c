@@ -192,21 +192,36 @@ luhn_ok(const uint8_t *digits, size_t n)
 	return sum % 10 == 0;
 }
 
+#define HEX_DIGITS "0123456789abcdefABCDEF"
+
 /*
- * One in 230 random UUIDs has a run of digits that passes Luhn, across a dash or two: as an order id it would be refused
- * for no reason. No card number is written in this form by accident (version and variant stand where they must).
+ * One in 230 random UUIDs has a run of digits that passes Luhn, and one in 400 hashes in hex: as an order id it would be
+ * refused for no reason. No card number is written in these forms by accident: a UUID has version and variant where they
+ * must stand; a hex word has 32 digits or more, six of them letters.
  */
 static bool
 is_uuid(const char *s, size_t n)
 {
-	if (n < 36 || s[14] < '1' || s[14] > '8' || !strchr("89abAB", s[19]))
+	if (n < 36 || s[14] < '1' || s[14] > '8' || !memchr("89abAB", s[19], 6))
 		return false;
 	for (size_t i = 0; i < 36; i++) {
 		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-		if (dash ? s[i] != '-' : !memchr("0123456789abcdefABCDEF", s[i], 22))
+		if (dash ? s[i] != '-' : !memchr(HEX_DIGITS, s[i], 22))
 			return false;
 	}
-	return n == 36 || !memchr("0123456789abcdefABCDEF-", s[36], 23);
+	return n == 36 || !memchr(HEX_DIGITS "-", s[36], 23);
+}
+
+/* How long the random word is that begins here; 0: none does. */
+static size_t
+random_word(const char *s, size_t n)
+{
+	size_t len = 0, letters = 0;
+	if (is_uuid(s, n))
+		return 36;
+	for (; len < n && memchr(HEX_DIGITS, s[len], 22); len++)
+		letters += s[len] > '9';
+	return len >= 32 && letters >= 6 ? len : 0;
 }
 
 bool
@@ -215,8 +230,9 @@ str_holds_pan(const char *s, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		uint8_t digits[20];
 		size_t have = 0, j = i;
-		if ((i == 0 || !memchr("0123456789abcdefABCDEF", s[i - 1], 22)) && is_uuid(s + i, n - i)) {
-			i += 35;
+		size_t skip = i == 0 || !memchr(HEX_DIGITS, s[i - 1], 22) ? random_word(s + i, n - i) : 0;
+		if (skip > 0) {
+			i += skip - 1;
 			continue;
 		}
 		if (s[i] < '0' || s[i] > '9' || (i && s[i - 1] >= '0' && s[i - 1] <= '9'))
