@@ -17,7 +17,9 @@
 #define LEDGER_MARGIN_MS  4000
 #define LODGE_DEADLINE_MS 5000
 #define WAIT_MS_MAX       25000
-#define PARKED_PER_TICK   256
+#define COURIER_JOBS_MAX \
+	768 /* fewer than it takes at once: what is more waits here, in order, and is not refused there */
+#define PARKED_PER_TICK 256
 
 /* ── the job ── */
 
@@ -155,34 +157,61 @@ job_answered(void *arg, enum err e, const void *rep)
 		return;
 	}
 	if (!e && r) /* the courier has no room: it knows nothing of this one, which may wait as if it were away */
-		f->stage = FLIGHT_PARKED;
+		flight_set(f, FLIGHT_PARKED);
 	else if (e == ERR_PEER_AWAY)
-		f->stage = FLIGHT_LOST;
+		flight_set(f, FLIGHT_LOST);
 	else if (e != ERR_DEADLINE) /* the flight's own deadline speaks then */
 		attempt_conclude(f, sp_OUTCOME_NOT_CHARGED, e ? e : ERR_COURIER_AWAY);
+}
+
+/* Those that wait for the courier, oldest first: ids, because a flight may end meanwhile. */
+static struct {
+	struct id attempt[FLIGHT_MAX];
+	unsigned first, n;
+} parked;
+
+static void
+park(struct flight *f)
+{
+	flight_set(f, FLIGHT_PARKED);
+	/* full only of those that have ended: the tick visits the others */
+	if (parked.n < FLIGHT_MAX)
+		memcpy(parked.attempt[(parked.first + parked.n++) % FLIGHT_MAX].text, f->job.attempt, sizeof f->job.attempt);
 }
 
 static void
 send_job(struct flight *f)
 {
 	struct id *handle;
-	if (!ledger_has(ledger_courier())) {
-		f->stage = FLIGHT_PARKED;
+	if (!ledger_has(ledger_courier()) || flight_in(FLIGHT_SENT) >= COURIER_JOBS_MAX) {
+		park(f);
 		return;
 	}
 	if (!(handle = handle_of(f))) {
 		attempt_conclude(f, sp_OUTCOME_NOT_CHARGED, ERR_MEMORY);
 		return;
 	}
-	f->stage = FLIGHT_SENT;
+	flight_set(f, FLIGHT_SENT);
 	enum err e = ask_job(ledger_courier(), &f->job, f->job.deadline_ms + COURIER_MARGIN_MS, job_answered, handle);
 	if (!e)
 		return;
 	mem_free(handle);
-	if (e == ERR_PEER_AWAY)
-		f->stage = FLIGHT_PARKED;
+	if (e == ERR_PEER_AWAY || e == ERR_PEER_FULL)
+		park(f);
 	else
 		attempt_conclude(f, sp_OUTCOME_NOT_CHARGED, e);
+}
+
+void
+attempt_unpark(void)
+{
+	for (unsigned n = parked.n; n && ledger_has(ledger_courier()) && flight_in(FLIGHT_SENT) < COURIER_JOBS_MAX; n--) {
+		struct flight *f = still(&parked.attempt[parked.first], FLIGHT_PARKED);
+		parked.first = (parked.first + 1) % FLIGHT_MAX;
+		parked.n--;
+		if (f)
+			send_job(f);
+	}
 }
 
 static void
@@ -208,7 +237,7 @@ lodge(struct flight *f)
 	struct id *handle = handle_of(f);
 	if (!handle)
 		return ERR_MEMORY;
-	f->stage = FLIGHT_LODGING;
+	flight_set(f, FLIGHT_LODGING);
 	TAKE(req.token, f->job.token);
 	TAKE(req.merchant, f->job.merchant);
 	TAKE(req.payment, f->job.payment);
@@ -289,7 +318,7 @@ again_done(void *arg, enum err e)
 		attempt_dispatch(f);
 	} else if (e == ERR_AUDIT_AWAY) {
 		/* nothing was written: try once more when the store may be back */
-		f->stage = FLIGHT_WAITING;
+		flight_set(f, FLIGHT_WAITING);
 		f->deadline_mono_ms = clock_mono_ms() + 1000;
 	} else {
 		attempt_conclude(f, sp_OUTCOME_UNKNOWN, e);
@@ -303,11 +332,11 @@ attempt_again(struct flight *f)
 {
 	struct again *a = mem_new(1, sizeof *a);
 	if (!a) {
-		f->stage = FLIGHT_WAITING;
+		flight_set(f, FLIGHT_WAITING);
 		f->deadline_mono_ms = clock_mono_ms() + 1000;
 		return;
 	}
-	f->stage = FLIGHT_LODGING;
+	flight_set(f, FLIGHT_LODGING);
 	f->deadline_mono_ms = deadline_from_now();
 	memcpy(a->old.text, f->job.attempt, sizeof a->old.text);
 	id_new("att", clock_wall_ms(), &a->new);
@@ -327,7 +356,7 @@ attempt_conclude(struct flight *f, sp_outcome outcome, enum err cause)
 	r.outcome = f->job.kind == sp_JOB_INQUIRE ? sp_OUTCOME_UNKNOWN : outcome;
 	r.cause = cause;
 	/* an answer of the vault must not send it, nor its deadline conclude it again, while this is committed */
-	f->stage = FLIGHT_ENDING;
+	flight_set(f, FLIGHT_ENDING);
 	f->deadline_mono_ms = INT64_MAX;
 	result_settle(&r, NULL);
 }
@@ -351,7 +380,7 @@ overdue(struct flight *f)
 		attempt_again(f);
 		break;
 	case FLIGHT_PARKED:
-		attempt_conclude(f, sp_OUTCOME_NOT_CHARGED, ERR_COURIER_AWAY);
+		attempt_conclude(f, sp_OUTCOME_NOT_CHARGED, ledger_has(ledger_courier()) ? ERR_OVERLOADED : ERR_COURIER_AWAY);
 		break;
 	case FLIGHT_LODGING:
 		attempt_conclude(f, sp_OUTCOME_NOT_CHARGED, ERR_VAULT_AWAY);
@@ -362,6 +391,7 @@ overdue(struct flight *f)
 		attempt_conclude(f, sp_OUTCOME_UNKNOWN, ERR_DEADLINE);
 		break;
 	case FLIGHT_ENDING:
+	case FLIGHT_STAGES:
 		break;
 	}
 }
@@ -399,21 +429,16 @@ courier_gone(struct flight *f, void *arg)
 	(void)arg;
 	f->listed = false;
 	if (f->stage == FLIGHT_SENT)
-		f->stage = FLIGHT_LOST;
-}
-
-static void
-courier_here(struct flight *f, void *arg)
-{
-	(void)arg;
-	if (f->stage == FLIGHT_PARKED)
-		send_job(f);
+		flight_set(f, FLIGHT_LOST);
 }
 
 void
 attempt_courier(bool up)
 {
-	flight_each(up ? courier_here : courier_gone, NULL);
+	if (up)
+		attempt_unpark();
+	else
+		flight_each(courier_gone, NULL);
 	recover_courier(up);
 }
 

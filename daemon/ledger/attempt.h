@@ -31,6 +31,8 @@ void attempt_again(struct flight *f);
 void attempt_conclude(struct flight *f, sp_outcome outcome, enum err cause);
 /* attempt_answer: the waiting gate, if any, gets the object as it is now. */
 void attempt_answer(struct flight *f, enum err cause);
+/* attempt_unpark: the courier may take more: those that wait for it, oldest first. */
+void attempt_unpark(void);
 /* attempt_courier: it came or went. */
 void attempt_courier(bool up);
 /* attempt_tick: often: deadlines, waits, what is due again. */

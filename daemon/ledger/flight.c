@@ -9,7 +9,7 @@
 #define BUCKETS 4096
 
 static struct flight *by_attempt[BUCKETS], *by_payment[BUCKETS];
-static unsigned count;
+static unsigned count, in_stage[FLIGHT_STAGES];
 static uint64_t changes; /* of the chains */
 
 static unsigned
@@ -53,6 +53,7 @@ flight_new(const sp_job_req *job, enum flight_stage stage, struct flight **out)
 		return ERR_MEMORY;
 	f->job = *job;
 	f->stage = stage;
+	in_stage[stage]++;
 	memcpy(f->row.text, job->attempt, sizeof f->row.text);
 	f->tries = 1;
 	link_attempt(f);
@@ -62,6 +63,20 @@ flight_new(const sp_job_req *job, enum flight_stage stage, struct flight **out)
 	count++;
 	*out = f;
 	return ERR_OK;
+}
+
+void
+flight_set(struct flight *f, enum flight_stage stage)
+{
+	in_stage[f->stage]--;
+	in_stage[stage]++;
+	f->stage = stage;
+}
+
+unsigned
+flight_in(enum flight_stage stage)
+{
+	return in_stage[stage];
 }
 
 struct flight *
@@ -104,6 +119,7 @@ flight_end(struct flight *f)
 		at = &(*at)->next_payment;
 	*at = f->next_payment;
 	count--;
+	in_stage[f->stage]--;
 	mem_free(f);
 }
 

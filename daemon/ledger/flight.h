@@ -24,6 +24,7 @@ enum flight_stage {
 	FLIGHT_ASKING,  /* the vault was asked whether the card was opened */
 	FLIGHT_ENDING,  /* we concluded and the conclusion is being committed: nothing may be sent any more */
 	FLIGHT_WAITING, /* surely not charged: the next attempt is due at deadline_mono_ms */
+	FLIGHT_STAGES
 };
 
 struct flight {
@@ -43,6 +44,10 @@ struct flight {
 /* flight_new: copies the job. ERR_OVERLOADED (FLIGHT_MAX) · ERR_MEMORY · ERR_OPERATION_IN_FLIGHT (its payment has one).
  */
 enum err flight_new(const sp_job_req *job, enum flight_stage stage, struct flight **out) MUST;
+/* flight_set: the next stage. Nobody else writes f->stage. */
+void flight_set(struct flight *f, enum flight_stage stage);
+/* How many are in this stage. */
+unsigned flight_in(enum flight_stage stage);
 struct flight *flight_of(const char *attempt);         /* NULL: none; borrowed until flight_end */
 struct flight *flight_of_payment(const char *payment); /* likewise */
 /* flight_rename: the same operation under a new attempt, with a row of its own. */

@@ -89,7 +89,7 @@ fly(const struct attempt *a)
 	f->deadline_mono_ms = clock_mono_ms() + attempt_patience_ms();
 	if (a->state == ATTEMPT_WAITING) {
 		int64_t left_ms = a->next_try_ms - clock_wall_ms();
-		f->stage = FLIGHT_WAITING;
+		flight_set(f, FLIGHT_WAITING);
 		f->deadline_mono_ms = clock_mono_ms() + (left_ms > 0 ? left_ms : 0);
 	}
 	return ERR_OK;
@@ -188,7 +188,7 @@ redeemed_told(void *arg, enum err e, const void *rep)
 			continue;
 		/* without an answer it stays lost: asked again, or unknown when its time is over */
 		if (e)
-			f->stage = FLIGHT_LOST;
+			flight_set(f, FLIGHT_LOST);
 		else
 			send_again(f, r->redeemed[i]);
 	}
@@ -227,7 +227,7 @@ resolve(struct flight *f, void *arg)
 	}
 	if (!*q && !(*q = mem_new(1, sizeof **q)))
 		return;
-	f->stage = FLIGHT_ASKING;
+	flight_set(f, FLIGHT_ASKING);
 	memcpy((*q)->attempts[(*q)->n++].text, f->job.attempt, sizeof f->job.attempt);
 	if ((*q)->n == ASK_MAX) {
 		ask(*q);
@@ -266,7 +266,7 @@ recover_running(struct call *call, const void *request)
 			continue;
 		f->listed = true;
 		if (f->stage == FLIGHT_LOST)
-			f->stage = FLIGHT_SENT;
+			flight_set(f, FLIGHT_SENT);
 	}
 	if (!req->last)
 		return;

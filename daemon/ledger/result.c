@@ -234,6 +234,7 @@ land(const struct settle *s, struct flight *f)
 		page_observe(proc_page(), METRIC_AUTH_SECONDS, (uint64_t)(clock_mono_us() - f->started_us));
 	attempt_answer(f, cause_of(s));
 	flight_end(f);
+	attempt_unpark();
 }
 
 static void
@@ -242,7 +243,7 @@ follow(const struct settle *s)
 	struct flight *f = flight_of(s->r.attempt);
 	if (s->verdict == ONCE_MORE) {
 		if (f) {
-			f->stage = FLIGHT_WAITING;
+			flight_set(f, FLIGHT_WAITING);
 			f->deadline_mono_ms = clock_mono_ms() + (s->due_ms - clock_wall_ms());
 		}
 		return;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <unistd.h>
 
 #include "daemon/ledger/attempt.h"
 #include "daemon/ledger/ledger.h"
@@ -540,6 +541,40 @@ a_retryable_answer_is_tried_again_with_the_same_key(void **state)
 	drop_asks(MSG_close_authorization);
 }
 
+static void
+what_the_courier_has_no_room_for_waits_and_goes_in_order(void **state)
+{
+	enum { MANY = 800 };
+	static struct call *calls[MANY];
+	static sp_job_req jobs[MANY];
+	const sp_lodge_rep lodged = {0};
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		sp_payment_create_req req = payment_req(++keys, 1000, true);
+		calls[i] = fake_call_more(MSG_payment_create, pay_create, &req);
+	}
+	fake_turn();
+	for (struct fake_ask *a; (a = fake_take(MSG_lodge));)
+		fake_answer(a, ERR_OK, &lodged);
+	unsigned sent = fake_open(MSG_job);
+	assert_in_range(sent, 500, MANY - 1);
+	assert_int_equal(sent, flight_in(FLIGHT_SENT));
+	assert_int_equal(MANY - sent, flight_in(FLIGHT_PARKED));
+	/* each answer makes room for the next, and all end */
+	for (unsigned i = 0; i < MANY; i++) {
+		jobs[i] = courier_takes_the_job();
+		assert_true(i == 0 || strcmp(jobs[i].payment, jobs[i - 1].payment) > 0);
+		sp_result_req r = result_of(&jobs[i], sp_OUTCOME_APPROVED);
+		assert_true(courier_reports(&r));
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_int_equal(fake_err(calls[i]), ERR_OK);
+		fake_done(calls[i]);
+	}
+	assert_int_equal(flight_count(), 0);
+	drop_asks(MSG_close_authorization);
+}
+
 /* ── who may ── */
 
 static void
@@ -620,6 +655,11 @@ the_read_models_equal_the_events(void **state)
 	sp_ledger_rebuild_req req = sp_ledger_rebuild_req_init_zero;
 	(void)state;
 	struct call *c = fake_call(MSG_ledger_rebuild, officer_side_rebuild, &req);
+	/* it goes in steps, between which payments have their turn */
+	for (unsigned turns = 0; !fake_replied(c) && turns < 10000; turns++) {
+		usleep(1000);
+		fake_turn();
+	}
 	const sp_ledger_rebuild_rep *rep = fake_rep(c);
 	assert_int_equal(fake_err(c), ERR_OK);
 	assert_int_equal(rep->differences, 0);
@@ -647,6 +687,7 @@ main(void)
 		cmocka_unit_test(an_operation_goes_again_with_the_same_key),
 		cmocka_unit_test(never_sent_is_failed_not_unknown),
 		cmocka_unit_test(a_retryable_answer_is_tried_again_with_the_same_key),
+		cmocka_unit_test(what_the_courier_has_no_room_for_waits_and_goes_in_order),
 		cmocka_unit_test(foreign_and_absent_payments_get_the_same_answer),
 		cmocka_unit_test(scopes_and_merchants_are_checked),
 		cmocka_unit_test(neighbours_in_a_batch_fail_alone),
