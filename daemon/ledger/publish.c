@@ -11,9 +11,9 @@
 
 #define PUBLISH_DEADLINE_MS 30000
 #define PAUSE_MS            500  /* after a refusal */
-#define AHEAD_MAX           1024 /* of the oldest entry that is not marked */
+#define AHEAD_MAX           4096 /* of the oldest entry that is not marked */
 
-enum slot_state { FREE, SENT, REFUSED, TAKEN, MARKING };
+enum slot_state { FREE, SENT, REFUSED, TAKEN };
 static struct slot {
 	enum slot_state state;
 	uint64_t sequence;
@@ -21,7 +21,9 @@ static struct slot {
 	int64_t again_mono_ms;
 } slots[PUBLISH_WINDOW];
 
-static unsigned used;
+/* Slots by number: those that are free, and those that the herald took and that wait for their mark. */
+static uint16_t free_slots[PUBLISH_WINDOW], taken[PUBLISH_WINDOW];
+static unsigned free_n, taken_n, marking_n, refused_n;
 static uint64_t sent; /* the last sequence that was handed over for the first time */
 static bool behind;   /* something may be waiting */
 static uint64_t dead;
@@ -30,28 +32,34 @@ void
 publish_open(void)
 {
 	memset(slots, 0, sizeof slots);
-	used = 0;
+	for (free_n = 0; free_n < PUBLISH_WINDOW; free_n++)
+		free_slots[free_n] = (uint16_t)free_n;
+	taken_n = marking_n = refused_n = 0;
 	sent = 0;
 	behind = true;
 }
 
-static struct slot *
-free_slot(void)
+static void
+set(struct slot *s, enum slot_state state)
 {
-	for (unsigned i = 0; i < PUBLISH_WINDOW; i++)
-		if (slots[i].state == FREE)
-			return &slots[i];
-	return NULL;
+	refused_n -= s->state == REFUSED;
+	refused_n += state == REFUSED;
+	s->state = state;
+	if (state == TAKEN)
+		taken[taken_n++] = (uint16_t)(s - slots);
+	else if (state == FREE)
+		free_slots[free_n++] = (uint16_t)(s - slots);
 }
 
-static uint64_t
-oldest(void)
+/* While one is refused the others go on, but not so far that the store could not remember them. */
+static bool
+too_far(void)
 {
-	uint64_t least = sent;
-	for (unsigned i = 0; i < PUBLISH_WINDOW; i++)
-		if (slots[i].state != FREE && slots[i].sequence < least)
-			least = slots[i].sequence;
-	return least;
+	uint64_t oldest = sent;
+	for (unsigned i = 0; i < PUBLISH_WINDOW && refused_n; i++)
+		if (slots[i].state == REFUSED && slots[i].sequence < oldest)
+			oldest = slots[i].sequence;
+	return sent - oldest >= AHEAD_MAX;
 }
 
 /* An entry that no sink will ever take is a dead letter: counted, logged, and out of the way. */
@@ -60,14 +68,16 @@ refused(struct slot *s, enum err e)
 {
 	s->tries++;
 	if (s->tries < PUBLISH_TRIES_MAX || err_retryable(e)) {
-		s->state = REFUSED;
+		set(s, REFUSED);
 		s->again_mono_ms = clock_mono_ms() + PAUSE_MS;
 		return;
 	}
 	log_warn("an event is given up", LOG_I("sequence", s->sequence), LOG_E("cause", e));
 	page_set(proc_page(), METRIC_DEAD, ++dead);
-	s->state = TAKEN;
+	set(s, TAKEN);
 }
+
+static void mark(void);
 
 static void
 published(void *arg, enum err e, const void *rep)
@@ -77,7 +87,10 @@ published(void *arg, enum err e, const void *rep)
 	if (e)
 		refused(s, e);
 	else
-		s->state = TAKEN;
+		set(s, TAKEN);
+	/* a window that is full of taken ones is no window: they get their marks now */
+	if (behind && taken_n == PUBLISH_WINDOW / 2)
+		mark();
 }
 
 static void
@@ -105,7 +118,7 @@ send_in(struct slot *s, const struct outbox_entry *entry)
 	fill(entry, &req);
 	enum err e = ask_publish(ledger_herald(), &req, PUBLISH_DEADLINE_MS, published, s);
 	if (!e)
-		s->state = SENT;
+		set(s, SENT);
 	return e;
 }
 
@@ -114,16 +127,17 @@ send_in(struct slot *s, const struct outbox_entry *entry)
 static enum err
 send_new(void *arg, const struct outbox_entry *entry)
 {
-	struct slot *s = free_slot();
 	(void)arg;
-	if (!s)
+	if (!free_n)
 		return ERR_LIMIT;
+	struct slot *s = &slots[free_slots[--free_n]];
 	s->sequence = entry->sequence;
 	s->tries = 0;
 	enum err e = send_in(s, entry);
-	if (e == ERR_PEER_FULL || e == ERR_PEER_AWAY || e == ERR_MEMORY)
+	if (e == ERR_PEER_FULL || e == ERR_PEER_AWAY || e == ERR_MEMORY) {
+		set(s, FREE);
 		return e;
-	used++;
+	}
 	sent = entry->sequence;
 	if (e)
 		refused(s, e);
@@ -133,12 +147,11 @@ send_new(void *arg, const struct outbox_entry *entry)
 void
 publish_push(void)
 {
-	if (!ledger.store || !ledger_has(ledger_herald()) || used == PUBLISH_WINDOW || sent - oldest() >= AHEAD_MAX)
+	if (!behind || !ledger.store || !ledger_has(ledger_herald()) || !free_n || too_far())
 		return;
-	uint32_t room = PUBLISH_WINDOW - used;
-	unsigned before = used;
+	unsigned room = free_n;
 	enum err e = store_outbox_list(ledger.store, sent, room, send_new, NULL);
-	behind = e != ERR_OK || used - before == room;
+	behind = e != ERR_OK || free_n == 0;
 	if (e && e != ERR_LIMIT && e != ERR_PEER_FULL && e != ERR_PEER_AWAY)
 		log_warn("the outbox could not be read", LOG_E("cause", e));
 }
@@ -175,15 +188,13 @@ push_again(void)
 enum err
 publish_mark(void)
 {
-	for (unsigned i = 0; i < PUBLISH_WINDOW && used; i++) {
-		if (slots[i].state != TAKEN)
-			continue;
-		enum err e = store_outbox_published(ledger.store, slots[i].sequence);
+	for (marking_n = 0; marking_n < taken_n; marking_n++) {
+		enum err e = store_outbox_published(ledger.store, slots[taken[marking_n]].sequence);
 		if (e && batch_fatal(e))
 			return e;
 		/* one that the store does not know any more needs no mark */
-		if (e != ERR_LIMIT)
-			slots[i].state = MARKING;
+		if (e == ERR_LIMIT)
+			break;
 	}
 	return ERR_OK;
 }
@@ -191,11 +202,14 @@ publish_mark(void)
 void
 publish_marked(bool kept)
 {
-	for (unsigned i = 0; i < PUBLISH_WINDOW && used; i++)
-		if (slots[i].state == MARKING) {
-			slots[i].state = kept ? FREE : TAKEN;
-			used -= kept;
-		}
+	for (unsigned i = 0; i < marking_n && kept; i++)
+		set(&slots[taken[i]], FREE);
+	if (kept) {
+		taken_n -= marking_n;
+		memmove(taken, taken + marking_n, taken_n * sizeof *taken);
+	}
+	marking_n = 0;
+	behind = behind || kept; /* the batch brought events, most likely */
 }
 
 static enum err
@@ -213,26 +227,23 @@ mark_done(void *arg, enum err e)
 
 static const struct batch_row mark_row = {mark_act, NULL, mark_done};
 
-static bool
-to_mark(void)
+static void
+mark(void)
 {
-	for (unsigned i = 0; i < PUBLISH_WINDOW; i++)
-		if (slots[i].state == TAKEN)
-			return true;
-	return false;
+	batch_run(&mark_row, NULL, 64);
 }
 
 void
 publish_tick(bool second)
 {
 	static sp_ledger_facts_rep facts;
-	if (used)
+	if (refused_n)
 		push_again();
-	/* a full window waits for its marks; a half empty one for the next commit, or a second */
-	if (to_mark() && (second || used == PUBLISH_WINDOW))
-		batch_run(&mark_row, NULL, 64);
-	if (behind || second)
-		publish_push();
+	/* they ride in the next commit, or in their own after a second or when there are many */
+	if (taken_n && (second || taken_n >= PUBLISH_WINDOW / 2))
+		mark();
+	behind = behind || second;
+	publish_push();
 	if (!second || store_facts(ledger.store, &facts) != ERR_OK)
 		return;
 	int64_t age_ms = facts.outbox ? clock_wall_ms() - (int64_t)facts.outbox_oldest_ms : 0;

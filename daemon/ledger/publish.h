@@ -12,7 +12,7 @@
 
 #include "daemon/base/err.h"
 
-#define PUBLISH_WINDOW    128
+#define PUBLISH_WINDOW    1024
 #define PUBLISH_TRIES_MAX 20
 
 /* publish_open: begins behind what is already published. */
