@@ -32,6 +32,7 @@ struct route {
 	const struct object *answer; /* NULL: something of its own */
 	bool list;
 	const char *summary;
+	const char *example; /* a body that is taken, for the documents; NULL when none is needed */
 };
 
 struct api {

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/gate/docs_page.h"
 #include "daemon/gate/openapi.h"
 #include "daemon/gate/prometheus.h"
 #include "daemon/gate/readiness.h"
@@ -142,6 +143,17 @@ act_openapi(struct request *r)
 }
 
 static void
+act_docs(struct request *r)
+{
+	struct writer *w = request_writer();
+
+	w->e = docs_page_write(w->out);
+	/* nothing is loaded from anywhere; the style stands in the page */
+	request_header(r, "Content-Security-Policy", "default-src 'self'; style-src 'unsafe-inline'");
+	request_send_as(r, 200, DOCS_PAGE_TYPE);
+}
+
+static void
 act_problem(struct request *r)
 {
 	struct writer *w = request_writer();
@@ -218,6 +230,7 @@ static const struct route routes[] = {
 	OPEN("/version", "version", act_version, "Which version runs"),
 	OPEN("/metrics", "metrics", act_metrics, "Figures for Prometheus; on loopback or with the scope ops:read"),
 	OPEN("/openapi.json", "openapi", act_openapi, "This document"),
+	OPEN("/docs", "docs", act_docs, "This API as a page, with a command for each operation"),
 	OPEN("/problems/{any}", "getProblemType", act_problem, "What a problem's code means"),
 	{METHOD_GET, "/v1/whoami", "whoami", 0, SCOPE_NONE, NULL, NULL, act_whoami, 200, NULL, false,
 	 "Who am I, and what may I do?"},

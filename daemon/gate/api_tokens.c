@@ -180,7 +180,8 @@ act_delete(struct request *r)
 
 static const struct route routes[] = {
 	{METHOD_POST, "/v1/tokens", "createToken", ROUTE_EFFECT | ROUTE_KEY | ROUTE_BODY, SCOPE_TOKENS_CREATE, &token_shape,
-	 NULL, act_create, 201, &render_token, false, "Hand in a card and get a token"},
+	 NULL, act_create, 201, &render_token, false, "Hand in a card and get a token",
+	 "{\"card\":{\"number\":\"4242424242424242\",\"exp_month\":12,\"exp_year\":2031,\"cvc\":\"123\"}}"},
 	{METHOD_GET, "/v1/tokens/{tok}", "getToken", 0, SCOPE_TOKENS_READ, NULL, NULL, act_get, 200, &render_token, false,
 	 "Read what may be shown of a token"},
 	{METHOD_DELETE, "/v1/tokens/{tok}", "deleteToken", ROUTE_EFFECT, SCOPE_TOKENS_DELETE, NULL, NULL, act_delete, 204,

@@ -199,6 +199,8 @@ write_operation(struct writer *w, const char *tag, const struct route *r)
 		writer_begin(w, "content", '{');
 		writer_begin(w, "application/json", '{');
 		write_ref(w, "schema", r->body->name);
+		if (r->example)
+			writer_raw(w, "example", r->example, strlen(r->example));
 		writer_end(w, '}');
 		writer_end(w, '}');
 		writer_end(w, '}');

@@ -298,8 +298,8 @@ request_fail(struct request *r, enum err e)
 static bool
 accepts_json(const char *accept)
 {
-	static const char *const fitting[] = {"application/json",         "*/*",    "application/*",
-										  "application/problem+json", "text/*", "text/plain"};
+	static const char *const fitting[] = {"application/json", "*/*",        "application/*", "application/problem+json",
+										  "text/*",           "text/plain", "text/html"};
 
 	if (!accept || !*accept)
 		return true;

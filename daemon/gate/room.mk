@@ -6,7 +6,7 @@ daemon_gate_libgate_a_SOURCES = daemon/gate/http.h daemon/gate/http.c daemon/gat
 	daemon/gate/client_cache.h daemon/gate/client_cache.c daemon/gate/readiness.h daemon/gate/readiness.c \
 	daemon/gate/source.h daemon/gate/source.c daemon/gate/request.h daemon/gate/request.c daemon/gate/conn.h daemon/gate/conn.c daemon/gate/card.h daemon/gate/card.c \
 	daemon/gate/denied.h daemon/gate/denied.c daemon/gate/operation.h daemon/gate/operation.c daemon/gate/prometheus.h daemon/gate/prometheus.c \
-	daemon/gate/openapi.h daemon/gate/openapi.c daemon/gate/api_meta.c daemon/gate/api_tokens.c daemon/gate/api_payments.c \
+	daemon/gate/openapi.h daemon/gate/openapi.c daemon/gate/docs_page.h daemon/gate/docs_page.c daemon/gate/api_meta.c daemon/gate/api_tokens.c daemon/gate/api_payments.c \
 	daemon/gate/api_refunds.c
 daemon_gate_libgate_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 LIB_GATE = daemon/gate/libgate.a $(LIB_TLS) $(LIB_WIRE) $(LLHTTP_LIBS) $(JANSSON_LIBS)
