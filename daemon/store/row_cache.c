@@ -5,7 +5,7 @@
 
 #include "daemon/base/mem.h"
 
-#define BUCKETS 8192 /* a power of two */
+#define BUCKETS 4096 /* a power of two */
 
 struct node {
 	struct row_cache_row row;

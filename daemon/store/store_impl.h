@@ -73,6 +73,8 @@ enum err store_item_put_message(struct store *s, enum store_item kind, struct st
 								const struct pb_msgdesc_s *fields, const void *message) MUST;
 /* The event (stream, version) into s->body and s->detail. ERR_PAYMENT_NOT_FOUND. */
 enum err store_event_read(struct store *s, const uint8_t stream[STORE_ID_BYTES], uint32_t version) MUST;
+/* An index entry of eight bytes for an order id; 0 for none. */
+int64_t store_order_hash(const char *order_id);
 /* evt_…: time, the stream's last bits and the sequence; the same for ever. */
 void store_event_id(const struct store_event_row *row, struct id *out);
 /* What a batch or a command that put merchants or accounts took back. */

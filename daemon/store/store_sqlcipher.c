@@ -8,274 +8,11 @@
 #include <sys/stat.h>
 
 #include "daemon/base/mem.h"
-#include "daemon/db/db.h"
-#include "daemon/db/logbook.h"
-#include "daemon/store/key_index.h"
-#include "daemon/store/row_cache.h"
-#include "daemon/store/store_ops.h"
+#include "daemon/store/sqlcipher_rows.h"
 #include "daemon/store/store_schema.h"
 
 /* Recent rows that are kept to spare their reading: some thousand payments. */
-#define CACHE_BYTES ((size_t)2 << 20)
-
-enum table { TABLE_PAYMENT = 1, TABLE_EVENT, TABLE_ITEM, TABLE_KEY };
-
-struct cipher {
-	struct db *db;
-	struct logbook *log;
-	struct row_cache *cache;
-	struct key_index *keys;
-	char path[256];
-	enum err broke;        /* why SQLite ended the transaction by itself, if it did */
-	bool in_batch, marked; /* marked: a command is under way */
-	bool savepoint;        /* its rows had to go into the database */
-	unsigned keys_at_savepoint;
-	int64_t now_ms;
-	uint8_t room[65536 + 64]; /* to put a row together */
-};
-
-/* ── small steps ── */
-
-static void
-bind_blob(struct stmt *s, int at, struct store_blob b)
-{
-	stmt_blob(s, at, b.n ? b.bytes : (const uint8_t *)"", b.n);
-}
-
-static struct store_blob
-column(struct stmt *s, int at)
-{
-	struct store_blob b;
-	b.bytes = col_blob(s, at, &b.n);
-	return b;
-}
-
-/*
- * A full disk ends a transaction behind our back. What came after would be a transaction of its own, each statement,
- * and half a batch would stand: so every write looks first.
- */
-static enum err
-still_open(struct cipher *c)
-{
-	if (db_in_transaction(c->db))
-		return ERR_OK;
-	return c->broke != ERR_OK ? c->broke : ERR_DB;
-}
-
-static enum err
-run(struct cipher *c, struct stmt *s)
-{
-	enum err e = still_open(c);
-
-	if (e != ERR_OK) {
-		stmt_done(s);
-		return e;
-	}
-	e = stmt_run(s);
-	if (e != ERR_OK && e != ERR_DB_CONFLICT)
-		c->broke = e;
-	return e;
-}
-
-/* ── keys and rows in the cache: numbers in the machine's order, they never leave it ── */
-
-static struct row_key
-key_of(enum table table, uint8_t sub, const void *bytes, size_t n)
-{
-	struct row_key k = {.n = (uint8_t)(n + 2), .bytes = {(uint8_t)table, sub}};
-	memcpy(k.bytes + 2, bytes, n);
-	return k;
-}
-
-static struct row_key
-event_key(const uint8_t stream[STORE_ID_BYTES], uint32_t version)
-{
-	uint8_t bytes[STORE_ID_BYTES + sizeof version];
-	memcpy(bytes, stream, STORE_ID_BYTES);
-	memcpy(bytes + STORE_ID_BYTES, &version, sizeof version);
-	return key_of(TABLE_EVENT, 0, bytes, sizeof bytes);
-}
-
-struct payment_head {
-	int64_t order_hash;
-	uint32_t version;
-};
-struct event_head {
-	uint64_t seq;
-	int64_t at_ms;
-	uint32_t type;
-};
-
-/* head, then body; into c->room */
-static enum err
-put_together(struct cipher *c, const void *head, size_t n, struct store_blob body, size_t *n_out)
-{
-	if (n + body.n > sizeof c->room)
-		return ERR_OUT_OF_RANGE;
-	memcpy(c->room, head, n);
-	memcpy(c->room + n, body.bytes, body.n);
-	*n_out = n + body.n;
-	return ERR_OK;
-}
-
-static struct store_blob
-behind(const struct row_cache_row *row, size_t head)
-{
-	return (struct store_blob){row->value + head, row->n - head};
-}
-
-/* ── reading through ── */
-
-/* The statement's one row, if any, put into the cache: columns from 1 on are the head's numbers, 0 is the body. */
-typedef enum err (*load_fn)(struct cipher *c, struct stmt *s, size_t *n_out);
-
-static enum err
-load_plain(struct cipher *c, struct stmt *s, size_t *n_out)
-{
-	return put_together(c, "", 0, column(s, 0), n_out);
-}
-
-static enum err
-load_payment(struct cipher *c, struct stmt *s, size_t *n_out)
-{
-	const struct payment_head head = {.version = (uint32_t)col_int(s, 1), .order_hash = col_int(s, 2)};
-	return put_together(c, &head, sizeof head, column(s, 0), n_out);
-}
-
-static enum err
-load_event(struct cipher *c, struct stmt *s, size_t *n_out)
-{
-	const struct event_head head = {
-		.seq = (uint64_t)col_int(s, 1), .type = (uint32_t)col_int(s, 2), .at_ms = col_int(s, 3)};
-	return put_together(c, &head, sizeof head, column(s, 0), n_out);
-}
-
-/* *row_out is never NULL on ERR_OK: present or absent. */
-static enum err
-load(struct cipher *c, const struct row_key *key, struct stmt *s, load_fn how, const struct row_cache_row **row_out)
-{
-	bool found = false;
-	size_t n = 0;
-	enum err e = stmt_row(s, &found);
-
-	if (e == ERR_OK && found)
-		e = how(c, s, &n);
-	stmt_done(s);
-	return e == ERR_OK ? row_cache_note(c->cache, key, found ? c->room : NULL, n, row_out) : e;
-}
-
-/* ── writing behind ── */
-
-static enum err
-write_payment(struct cipher *c, const struct row_cache_row *row)
-{
-	struct stmt *s =
-		db_stmt(c->db, "INSERT INTO payment(id, version, order_hash, state) VALUES (?1, ?2, ?3, ?4) "
-					   "ON CONFLICT (id) DO UPDATE SET version = excluded.version, state = excluded.state");
-	struct payment_head head;
-
-	memcpy(&head, row->value, sizeof head);
-	stmt_blob(s, 1, row->key.bytes + 2, STORE_ID_BYTES);
-	stmt_int(s, 2, head.version);
-	if (head.order_hash)
-		stmt_int(s, 3, head.order_hash);
-	else
-		stmt_null(s, 3);
-	bind_blob(s, 4, behind(row, sizeof head));
-	return run(c, s);
-}
-
-static enum err
-write_event(struct cipher *c, const struct row_cache_row *row)
-{
-	struct stmt *s =
-		db_stmt(c->db, "INSERT INTO event(seq, stream, version, type, at, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
-	struct event_head head;
-	uint32_t version;
-
-	memcpy(&head, row->value, sizeof head);
-	memcpy(&version, row->key.bytes + 2 + STORE_ID_BYTES, sizeof version);
-	stmt_int(s, 1, (int64_t)head.seq);
-	stmt_blob(s, 2, row->key.bytes + 2, STORE_ID_BYTES);
-	stmt_int(s, 3, version);
-	stmt_int(s, 4, head.type);
-	stmt_int(s, 5, head.at_ms);
-	bind_blob(s, 6, behind(row, sizeof head));
-	enum err e = run(c, s);
-	return e == ERR_DB_CONFLICT ? ERR_VERSION_CONFLICT : e;
-}
-
-static enum err
-write_item(struct cipher *c, const struct row_cache_row *row)
-{
-	struct stmt *s = row->state == ROW_PRESENT
-						 ? db_stmt(c->db, "REPLACE INTO item(kind, key, value) VALUES (?1, ?2, ?3)")
-						 : db_stmt(c->db, "DELETE FROM item WHERE kind = ?1 AND key = ?2");
-
-	stmt_int(s, 1, row->key.bytes[1]);
-	bind_blob(s, 2, (struct store_blob){row->key.bytes + 2, row->key.n - 2u});
-	if (row->state == ROW_PRESENT)
-		bind_blob(s, 3, behind(row, 0));
-	return run(c, s);
-}
-
-static enum err
-write_key(struct cipher *c, const struct row_cache_row *row)
-{
-	struct store_blob body = behind(row, sizeof(int64_t));
-	int64_t expires_at_ms;
-
-	memcpy(&expires_at_ms, row->value, sizeof expires_at_ms);
-	enum err e = still_open(c);
-	if (e == ERR_OK)
-		e = key_index_add(c->keys, row->key.bytes + 2, body.bytes, body.n, expires_at_ms);
-	if (e != ERR_OK)
-		c->broke = e;
-	return e;
-}
-
-/* Table by table, so that each B-tree's pages and statement are used while they are warm. */
-static enum err
-flush(struct cipher *c)
-{
-	static enum err (*const write[])(struct cipher *, const struct row_cache_row *) = {[TABLE_PAYMENT] = write_payment,
-																					   [TABLE_EVENT] = write_event,
-																					   [TABLE_ITEM] = write_item,
-																					   [TABLE_KEY] = write_key};
-	for (uint8_t table = TABLE_PAYMENT; table <= TABLE_KEY; table++) {
-		struct row_cache_row *row;
-		for (size_t at = 0; (row = row_cache_next(c->cache, table, &at)) != NULL;) {
-			enum err e = write[table](c, row);
-			if (e != ERR_OK)
-				return e;
-			row_cache_stored(row);
-		}
-	}
-	return ERR_OK;
-}
-
-/*
- * Before a scan: what was written must be in the database. In the middle of a command that wrote, the database is first
- * brought to what it was at the mark, and a real savepoint remembers that.
- */
-static enum err
-settle(struct cipher *c)
-{
-	enum err e = ERR_OK;
-
-	if (!c->in_batch)
-		return ERR_OK;
-	if (c->marked && !c->savepoint && row_cache_wrote_since_mark(c->cache)) {
-		row_cache_swap(c->cache);
-		e = flush(c);
-		if (e == ERR_OK)
-			e = db_mark(c->db);
-		row_cache_swap(c->cache);
-		c->savepoint = e == ERR_OK;
-		c->keys_at_savepoint = key_index_added(c->keys);
-	}
-	return e == ERR_OK ? flush(c) : e;
-}
+#define CACHE_BYTES ((size_t)1 << 20)
 
 /* ── transactions ── */
 
@@ -304,10 +41,10 @@ static enum err
 cipher_commit(void *k)
 {
 	struct cipher *c = k;
-	enum err e = still_open(c);
+	enum err e = sqlcipher_rows_still_open(c);
 
 	if (e == ERR_OK)
-		e = flush(c);
+		e = sqlcipher_rows_flush(c);
 	if (e == ERR_OK)
 		e = key_index_fold(c->keys, c->now_ms);
 	if (e == ERR_OK)
@@ -331,14 +68,14 @@ cipher_mark(void *k)
 	struct cipher *c = k;
 	row_cache_mark(c->cache);
 	c->marked = true;
-	return still_open(c);
+	return sqlcipher_rows_still_open(c);
 }
 
 static enum err
 cipher_release(void *k)
 {
 	struct cipher *c = k;
-	enum err e = still_open(c);
+	enum err e = sqlcipher_rows_still_open(c);
 
 	if (e == ERR_OK && c->savepoint)
 		e = db_mark_release(c->db);
@@ -375,13 +112,13 @@ cipher_between_batches(void *k, int64_t now_ms)
 static enum err
 payment_row(struct cipher *c, const uint8_t id[STORE_ID_BYTES], const struct row_cache_row **row_out)
 {
-	struct row_key key = key_of(TABLE_PAYMENT, 0, id, STORE_ID_BYTES);
+	struct row_key key = sqlcipher_rows_key(TABLE_PAYMENT, 0, id, STORE_ID_BYTES);
 
 	if ((*row_out = row_cache_get(c->cache, &key)) != NULL)
 		return ERR_OK;
 	struct stmt *s = db_stmt(c->db, "SELECT state, version, order_hash FROM payment WHERE id = ?1");
 	stmt_blob(s, 1, id, STORE_ID_BYTES);
-	return load(c, &key, s, load_payment, row_out);
+	return sqlcipher_rows_load(c, &key, s, sqlcipher_rows_payment, row_out);
 }
 
 static enum err
@@ -392,14 +129,14 @@ cipher_payment_get(void *k, const uint8_t id[STORE_ID_BYTES], struct store_blob 
 
 	*found_out = e == ERR_OK && row->state == ROW_PRESENT;
 	if (*found_out)
-		*state_out = behind(row, sizeof(struct payment_head));
+		*state_out = sqlcipher_rows_behind(row, sizeof(struct payment_head));
 	return e;
 }
 
 static enum err
 cipher_payment_put(void *k, const struct store_payment_row *row, uint32_t was)
 {
-	struct row_key key = key_of(TABLE_PAYMENT, 0, row->id, STORE_ID_BYTES);
+	struct row_key key = sqlcipher_rows_key(TABLE_PAYMENT, 0, row->id, STORE_ID_BYTES);
 	const struct payment_head head = {.version = row->version, .order_hash = row->order_hash};
 	const struct row_cache_row *old;
 	struct payment_head stands = {0};
@@ -413,7 +150,7 @@ cipher_payment_put(void *k, const struct store_payment_row *row, uint32_t was)
 		memcpy(&stands, old->value, sizeof stands);
 	if (stands.version != was)
 		return ERR_VERSION_CONFLICT;
-	e = put_together(c, &head, sizeof head, row->state, &n);
+	e = sqlcipher_rows_put_together(c, &head, sizeof head, row->state, &n);
 	return e == ERR_OK ? row_cache_write(c->cache, &key, c->room, n, true) : e;
 }
 
@@ -423,7 +160,7 @@ cipher_payment_scan(void *k, const struct store_payment_range *range, store_paym
 	struct cipher *c = k;
 	struct stmt *s;
 	bool found, stop = false;
-	enum err e = settle(c);
+	enum err e = sqlcipher_rows_settle(c);
 
 	if (e != ERR_OK)
 		return e;
@@ -439,13 +176,13 @@ cipher_payment_scan(void *k, const struct store_payment_range *range, store_paym
 	stmt_blob(s, 2, range->below, STORE_ID_BYTES);
 	while ((e = stmt_row(s, &found)) == ERR_OK && found && !stop) {
 		struct store_payment_row row = {.version = (uint32_t)col_int(s, 1), .order_hash = col_int(s, 2)};
-		struct store_blob id = column(s, 0);
+		struct store_blob id = sqlcipher_rows_column(s, 0);
 		if (id.n != STORE_ID_BYTES) {
 			e = ERR_RECORD_CORRUPT;
 			break;
 		}
 		memcpy(row.id, id.bytes, STORE_ID_BYTES);
-		row.state = column(s, 3);
+		row.state = sqlcipher_rows_column(s, 3);
 		e = visit(arg, &row, &stop);
 		if (e != ERR_OK)
 			break;
@@ -472,7 +209,7 @@ cipher_event_last(void *k, uint64_t *seq_out)
 static enum err
 cipher_event_add(void *k, const struct store_event_row *row)
 {
-	struct row_key key = event_key(row->stream, row->version);
+	struct row_key key = sqlcipher_rows_event_key(row->stream, row->version);
 	const struct event_head head = {.seq = row->seq, .at_ms = row->at_ms, .type = row->type};
 	struct cipher *c = k;
 	const struct row_cache_row *old = row_cache_get(c->cache, &key);
@@ -482,7 +219,7 @@ cipher_event_add(void *k, const struct store_event_row *row)
 	 * first. */
 	if (old && old->state == ROW_PRESENT)
 		return ERR_VERSION_CONFLICT;
-	enum err e = put_together(c, &head, sizeof head, row->payload, &n);
+	enum err e = sqlcipher_rows_put_together(c, &head, sizeof head, row->payload, &n);
 	/* The first event is what a payment is shown with. */
 	return e == ERR_OK ? row_cache_write(c->cache, &key, c->room, n, row->version == 1) : e;
 }
@@ -491,7 +228,7 @@ static enum err
 cipher_event_get(void *k, const uint8_t stream[STORE_ID_BYTES], uint32_t version, struct store_blob *payload_out,
 				 bool *found_out)
 {
-	struct row_key key = event_key(stream, version);
+	struct row_key key = sqlcipher_rows_event_key(stream, version);
 	struct cipher *c = k;
 	const struct row_cache_row *row = row_cache_get(c->cache, &key);
 	enum err e = ERR_OK;
@@ -500,11 +237,11 @@ cipher_event_get(void *k, const uint8_t stream[STORE_ID_BYTES], uint32_t version
 		struct stmt *s = db_stmt(c->db, "SELECT payload, seq, type, at FROM event WHERE stream = ?1 AND version = ?2");
 		stmt_blob(s, 1, stream, STORE_ID_BYTES);
 		stmt_int(s, 2, version);
-		e = load(c, &key, s, load_event, &row);
+		e = sqlcipher_rows_load(c, &key, s, sqlcipher_rows_event, &row);
 	}
 	*found_out = e == ERR_OK && row->state == ROW_PRESENT;
 	if (*found_out)
-		*payload_out = behind(row, sizeof(struct event_head));
+		*payload_out = sqlcipher_rows_behind(row, sizeof(struct event_head));
 	return e;
 }
 
@@ -519,13 +256,13 @@ visit_events(struct stmt *s, store_event_fn visit, void *arg)
 									  .version = (uint32_t)col_int(s, 2),
 									  .type = (uint32_t)col_int(s, 3),
 									  .at_ms = col_int(s, 4)};
-		struct store_blob stream = column(s, 1);
+		struct store_blob stream = sqlcipher_rows_column(s, 1);
 		if (stream.n != STORE_ID_BYTES) {
 			e = ERR_RECORD_CORRUPT;
 			break;
 		}
 		memcpy(row.stream, stream.bytes, STORE_ID_BYTES);
-		row.payload = column(s, 5);
+		row.payload = sqlcipher_rows_column(s, 5);
 		e = visit(arg, &row, &stop);
 		if (e != ERR_OK)
 			break;
@@ -550,7 +287,7 @@ cipher_stream_scan(void *k, const uint8_t stream[STORE_ID_BYTES], uint32_t after
 				   void *arg)
 {
 	struct cipher *c = k;
-	enum err e = settle(c);
+	enum err e = sqlcipher_rows_settle(c);
 	if (e != ERR_OK)
 		return e;
 	struct stmt *s = db_stmt(c->db, "SELECT seq, stream, version, type, at, payload FROM event "
@@ -564,7 +301,7 @@ static enum err
 cipher_streams_scan(void *k, const uint8_t after[STORE_ID_BYTES], store_event_fn visit, void *arg)
 {
 	struct cipher *c = k;
-	enum err e = settle(c);
+	enum err e = sqlcipher_rows_settle(c);
 	if (e != ERR_OK)
 		return e;
 	struct stmt *s = db_stmt(c->db, "SELECT seq, stream, version, type, at, payload FROM event "
@@ -580,13 +317,13 @@ item_row(struct cipher *c, enum store_item kind, struct store_blob key, const st
 {
 	if (key.n > ROW_CACHE_KEY_MAX - 2)
 		return ERR_OUT_OF_RANGE;
-	struct row_key row = key_of(TABLE_ITEM, (uint8_t)kind, key.bytes, key.n);
+	struct row_key row = sqlcipher_rows_key(TABLE_ITEM, (uint8_t)kind, key.bytes, key.n);
 	if ((*row_out = row_cache_get(c->cache, &row)) != NULL)
 		return ERR_OK;
 	struct stmt *s = db_stmt(c->db, "SELECT value FROM item WHERE kind = ?1 AND key = ?2");
 	stmt_int(s, 1, kind);
-	bind_blob(s, 2, key);
-	return load(c, &row, s, load_plain, row_out);
+	sqlcipher_rows_bind(s, 2, key);
+	return sqlcipher_rows_load(c, &row, s, sqlcipher_rows_plain, row_out);
 }
 
 static enum err
@@ -597,7 +334,7 @@ cipher_item_get(void *k, enum store_item kind, struct store_blob key, struct sto
 
 	*found_out = e == ERR_OK && row->state == ROW_PRESENT;
 	if (*found_out)
-		*value_out = behind(row, 0);
+		*value_out = sqlcipher_rows_behind(row, 0);
 	return e;
 }
 
@@ -608,7 +345,7 @@ cipher_item_put(void *k, enum store_item kind, struct store_blob key, struct sto
 
 	if (key.n > ROW_CACHE_KEY_MAX - 2)
 		return ERR_OUT_OF_RANGE;
-	struct row_key row = key_of(TABLE_ITEM, (uint8_t)kind, key.bytes, key.n);
+	struct row_key row = sqlcipher_rows_key(TABLE_ITEM, (uint8_t)kind, key.bytes, key.n);
 	return row_cache_write(c->cache, &row, value.n ? value.bytes : (const uint8_t *)"", value.n, true);
 }
 
@@ -632,7 +369,7 @@ cipher_item_scan(void *k, enum store_item kind, struct store_blob after, bool fa
 	struct cipher *c = k;
 	bool found, stop = false;
 	struct stmt *s;
-	enum err e = settle(c);
+	enum err e = sqlcipher_rows_settle(c);
 
 	if (e != ERR_OK)
 		return e;
@@ -644,9 +381,9 @@ cipher_item_scan(void *k, enum store_item kind, struct store_blob after, bool fa
 		s = db_stmt(c->db, "SELECT key, value FROM item WHERE kind = ?1 ORDER BY key DESC");
 	stmt_int(s, 1, kind);
 	if (!falling || after.n)
-		bind_blob(s, 2, after);
+		sqlcipher_rows_bind(s, 2, after);
 	while ((e = stmt_row(s, &found)) == ERR_OK && found && !stop) {
-		e = visit(arg, column(s, 0), column(s, 1), &stop);
+		e = visit(arg, sqlcipher_rows_column(s, 0), sqlcipher_rows_column(s, 1), &stop);
 		if (e != ERR_OK)
 			break;
 	}
@@ -659,13 +396,13 @@ cipher_item_scan(void *k, enum store_item kind, struct store_blob after, bool fa
 static enum err
 cipher_key_get(void *k, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob *row_out, bool *found_out)
 {
-	struct row_key own = key_of(TABLE_KEY, 0, key, IDEMPOTENCY_HASH_BYTES);
+	struct row_key own = sqlcipher_rows_key(TABLE_KEY, 0, key, IDEMPOTENCY_HASH_BYTES);
 	struct cipher *c = k;
 	const struct row_cache_row *row = row_cache_get(c->cache, &own);
 
 	*found_out = row && row->state == ROW_PRESENT;
 	if (*found_out) {
-		*row_out = behind(row, sizeof(int64_t));
+		*row_out = sqlcipher_rows_behind(row, sizeof(int64_t));
 		return ERR_OK;
 	}
 	/* Almost always a new key: the index says so from memory. */
@@ -675,10 +412,10 @@ cipher_key_get(void *k, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_
 static enum err
 cipher_key_put(void *k, const uint8_t key[IDEMPOTENCY_HASH_BYTES], struct store_blob row, int64_t expires_at_ms)
 {
-	struct row_key own = key_of(TABLE_KEY, 0, key, IDEMPOTENCY_HASH_BYTES);
+	struct row_key own = sqlcipher_rows_key(TABLE_KEY, 0, key, IDEMPOTENCY_HASH_BYTES);
 	struct cipher *c = k;
 	size_t n;
-	enum err e = put_together(c, &expires_at_ms, sizeof expires_at_ms, row, &n);
+	enum err e = sqlcipher_rows_put_together(c, &expires_at_ms, sizeof expires_at_ms, row, &n);
 	return e == ERR_OK ? row_cache_write(c->cache, &own, c->room, n, false) : e;
 }
 
