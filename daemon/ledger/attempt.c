@@ -142,6 +142,28 @@ handle_of(const struct flight *f)
 	return id;
 }
 
+/* Those that wait for the courier, oldest first: ids, because a flight may end meanwhile. */
+static struct {
+	struct id attempt[FLIGHT_MAX];
+	unsigned first, n;
+} parked;
+
+static void
+enqueue(struct flight *f, void *arg)
+{
+	(void)arg;
+	/* full only of those that have ended: when it is empty the others are looked for */
+	if (f->stage == FLIGHT_PARKED && parked.n < FLIGHT_MAX)
+		memcpy(parked.attempt[(parked.first + parked.n++) % FLIGHT_MAX].text, f->job.attempt, sizeof f->job.attempt);
+}
+
+static void
+park(struct flight *f)
+{
+	flight_set(f, FLIGHT_PARKED);
+	enqueue(f, NULL);
+}
+
 static void
 job_answered(void *arg, enum err e, const void *rep)
 {
@@ -157,26 +179,11 @@ job_answered(void *arg, enum err e, const void *rep)
 		return;
 	}
 	if (!e && r) /* the courier has no room: it knows nothing of this one, which may wait as if it were away */
-		flight_set(f, FLIGHT_PARKED);
+		park(f);
 	else if (e == ERR_PEER_AWAY)
 		flight_set(f, FLIGHT_LOST);
 	else if (e != ERR_DEADLINE) /* the flight's own deadline speaks then */
 		attempt_conclude(f, sp_OUTCOME_NOT_CHARGED, e ? e : ERR_COURIER_AWAY);
-}
-
-/* Those that wait for the courier, oldest first: ids, because a flight may end meanwhile. */
-static struct {
-	struct id attempt[FLIGHT_MAX];
-	unsigned first, n;
-} parked;
-
-static void
-park(struct flight *f)
-{
-	flight_set(f, FLIGHT_PARKED);
-	/* full only of those that have ended: the tick visits the others */
-	if (parked.n < FLIGHT_MAX)
-		memcpy(parked.attempt[(parked.first + parked.n++) % FLIGHT_MAX].text, f->job.attempt, sizeof f->job.attempt);
 }
 
 static void
@@ -212,6 +219,8 @@ attempt_unpark(void)
 		if (f)
 			send_job(f);
 	}
+	if (!parked.n && flight_in(FLIGHT_PARKED))
+		flight_each(enqueue, NULL);
 }
 
 static void
@@ -396,30 +405,22 @@ overdue(struct flight *f)
 	}
 }
 
-struct tick {
-	int64_t now_ms;
-	unsigned room; /* parked jobs that may be offered again in this tick */
-};
-
 static void
 tick_one(struct flight *f, void *arg)
 {
-	struct tick *t = arg;
-	if (f->waiting && t->now_ms >= f->wait_until_mono_ms)
+	int64_t now_ms = *(int64_t *)arg;
+	if (f->waiting && now_ms >= f->wait_until_mono_ms)
 		attempt_answer(f, ERR_OK);
-	if (t->now_ms >= f->deadline_mono_ms)
+	if (now_ms >= f->deadline_mono_ms)
 		overdue(f);
-	else if (f->stage == FLIGHT_PARKED && peer_up(ledger_courier()) && t->room) {
-		t->room--;
-		send_job(f);
-	}
 }
 
 void
 attempt_tick(void)
 {
-	struct tick t = {.now_ms = clock_mono_ms(), .room = PARKED_PER_TICK};
-	flight_each(tick_one, &t);
+	int64_t now_ms = clock_mono_ms();
+	attempt_unpark();
+	flight_each(tick_one, &now_ms);
 	page_set(proc_page(), METRIC_IN_FLIGHT, flight_count());
 }
 
