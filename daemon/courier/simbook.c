@@ -129,7 +129,7 @@ apply(struct simbook *b, const struct simbook_entry *e)
 		on->closed = true;
 		break;
 	default:
-		assert(!"an effect of this kind stands alone");
+		assert(false && "an effect of this kind stands alone");
 	}
 	assert(on->refunded_minor <= on->captured_minor && on->captured_minor <= on->amount_minor);
 }
