@@ -41,9 +41,9 @@ written(struct vault *v, enum err e, size_t members, int64_t took_us)
 {
 	struct page *p = proc_page();
 	struct checkpoint at;
-	/* After a failed fsync nobody knows what is on the disk: start anew from what is really there. */
+	/* A failed fsync or rollback: start anew from what is really there. */
 	if (db_fatal(v->db))
-		proc_die(ERR_IO, "fsync failed");
+		proc_die(ERR_IO, "the database can't be relied on");
 	if (e != ERR_OK) {
 		disk_failed();
 		unseal_show(v);
@@ -74,7 +74,7 @@ house_commit(struct vault *v)
 		return;
 	enum err e = db_between_batches(v->db);
 	if (db_fatal(v->db))
-		proc_die(ERR_IO, "fsync failed");
+		proc_die(ERR_IO, "the database can't be relied on");
 	if (e == ERR_DISK_FULL || e == ERR_IO) {
 		disk_failed();
 		unseal_show(v);

@@ -13,7 +13,7 @@ vault_vault_LDADD = vault/libvault.a $(LIB_KEYS) $(LIB_DB) $(LIB_WIRE)
 if CMOCKA
 vault_test_programs = tests/unit/vault/pan_test tests/unit/vault/record_test tests/unit/vault/mint_test \
 	tests/unit/vault/grant_test tests/unit/vault/history_test tests/unit/vault/consent_test \
-	tests/unit/vault/sick_disk_test
+	tests/unit/vault/sick_disk_test tests/unit/vault/no_memory_test
 check_PROGRAMS += $(vault_test_programs)
 TESTS += $(vault_test_programs)
 # The fake stands in for the keyring and for the sockets: wire is not linked.
@@ -31,6 +31,9 @@ tests_unit_vault_history_test_SOURCES = tests/unit/vault/history_test.c $(fakeva
 tests_unit_vault_history_test_LDADD = $(LIB_FAKEVAULT)
 tests_unit_vault_consent_test_SOURCES = tests/unit/vault/consent_test.c $(fakevault)
 tests_unit_vault_consent_test_LDADD = $(LIB_FAKEVAULT)
+tests_unit_vault_no_memory_test_SOURCES = tests/unit/vault/no_memory_test.c $(fakevault)
+tests_unit_vault_no_memory_test_LDADD = $(LIB_FAKEVAULT)
+tests_unit_vault_no_memory_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc
 tests_unit_vault_sick_disk_test_SOURCES = tests/unit/vault/sick_disk_test.c $(fakevault) tests/unit/db/powerdisk.h tests/unit/db/powerdisk.c
 tests_unit_vault_sick_disk_test_LDADD = $(LIB_FAKEVAULT)
 endif

@@ -279,6 +279,8 @@ db_warm(void)
 	return e;
 }
 
+static enum err prepare_ends(struct db *d);
+
 static enum err
 set_up(struct db *d, const uint8_t key[32], const struct db_options *o)
 {
@@ -328,6 +330,8 @@ db_open(const char *path, const uint8_t key[32], const struct db_options *option
 	e = told(d, sqlite3_open_v2(path, &d->s, flags, NULL), "open");
 	if (e == ERR_OK)
 		e = set_up(d, key, options);
+	if (e == ERR_OK)
+		e = prepare_ends(d);
 	if (e == ERR_OK)
 		*out = d;
 	else
@@ -389,16 +393,34 @@ db_migrate(struct db *d, const char *const *migrations, unsigned n)
 	return e;
 }
 
+/*
+ * Prepared at open: to end a transaction must need no memory, or one that failed for want of it would stay open and
+ * take its rows into the next.
+ */
+static const char begin_sql[] = "BEGIN IMMEDIATE", commit_sql[] = "COMMIT", rollback_sql[] = "ROLLBACK",
+				  mark_sql[] = "SAVEPOINT command", release_sql[] = "RELEASE command",
+				  undo_sql[] = "ROLLBACK TO command";
+
+static enum err
+prepare_ends(struct db *d)
+{
+	static const char *const all[] = {begin_sql, commit_sql, rollback_sql, mark_sql, release_sql, undo_sql};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (!db_stmt(d, all[i])->s)
+			return ERR_MEMORY;
+	return ERR_OK;
+}
+
 enum err
 db_begin(struct db *d)
 {
-	return stmt_run(db_stmt(d, "BEGIN IMMEDIATE"));
+	return stmt_run(db_stmt(d, begin_sql));
 }
 
 enum err
 db_commit(struct db *d)
 {
-	enum err e = stmt_run(db_stmt(d, "COMMIT"));
+	enum err e = stmt_run(db_stmt(d, commit_sql));
 	if (e != ERR_OK)
 		db_rollback(d);
 	return e;
@@ -408,8 +430,11 @@ void
 db_rollback(struct db *d)
 {
 	/* SQLITE_FULL and I/O errors may have rolled back by themselves. */
-	if (d->s && db_in_transaction(d))
-		(void)run_text(d, "ROLLBACK");
+	if (!d->s || !db_in_transaction(d))
+		return;
+	/* What is not rolled back would be committed with whatever comes next: better no process than that. */
+	if (stmt_run(db_stmt(d, rollback_sql)) != ERR_OK || db_in_transaction(d))
+		d->fatal = true;
 }
 
 bool
@@ -421,13 +446,13 @@ db_in_transaction(const struct db *d)
 enum err
 db_mark(struct db *d)
 {
-	return stmt_run(db_stmt(d, "SAVEPOINT command"));
+	return stmt_run(db_stmt(d, mark_sql));
 }
 
 enum err
 db_mark_release(struct db *d)
 {
-	return stmt_run(db_stmt(d, "RELEASE command"));
+	return stmt_run(db_stmt(d, release_sql));
 }
 
 void
@@ -436,8 +461,8 @@ db_mark_undo(struct db *d)
 	/* After an error that ended the transaction there is no savepoint any more. */
 	if (!db_in_transaction(d))
 		return;
-	(void)run_text(d, "ROLLBACK TO command");
-	(void)run_text(d, "RELEASE command");
+	if (stmt_run(db_stmt(d, undo_sql)) != ERR_OK || stmt_run(db_stmt(d, release_sql)) != ERR_OK)
+		d->fatal = true;
 }
 
 /* ── statements ── */
@@ -516,6 +541,9 @@ enum err
 stmt_row(struct stmt *s, bool *row_out)
 {
 	*row_out = false;
+	/* After that nothing may be built on this handle, least of all a COMMIT. */
+	if (s->db->fatal)
+		return ERR_IO;
 	int code = s->failed;
 	if (code == SQLITE_OK)
 		code = sqlite3_step(s->s);

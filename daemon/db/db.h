@@ -73,8 +73,9 @@ uint64_t db_changes_all(struct db *d);
 enum err db_between_batches(struct db *d) MUST;
 size_t db_wal_bytes(struct db *d);
 /*
- * Did an fsync fail? Then nobody knows what is on the disk and asking again would lie (the kernel has dropped the
- * pages): the caller ends the process at once, and the next start re-reads what really is there.
+ * Did an fsync fail, or a rollback? After an fsync nobody knows what is on the disk and asking again would lie (the
+ * kernel has dropped the pages): the caller ends the process at once, and the next start re-reads what really is there.
+ * Every later statement answers ERR_IO.
  */
 bool db_fatal(const struct db *d);
 const char *db_cipher_version(struct db *d);
