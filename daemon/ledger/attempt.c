@@ -310,6 +310,7 @@ again_act(void *arg)
 	row.id = a->new;
 	row.state = row.kind == sp_JOB_AUTHORIZE ? ATTEMPT_PREPARED : ATTEMPT_SENT;
 	row.tries++;
+	row.maybe_charged |= f->maybe_charged;
 	row.next_try_ms = 0;
 	return store_attempt_put(ledger.store, &row);
 }

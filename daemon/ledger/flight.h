@@ -33,6 +33,7 @@ struct flight {
 	enum flight_stage stage;
 	unsigned tries;              /* attempts of this operation, this one included */
 	bool listed;                 /* the courier said, since it came up, that it runs this one */
+	bool maybe_charged;          /* an earlier dispatch may have reached the processor (struct attempt) */
 	int64_t deadline_mono_ms;    /* no result by then: the outcome is unknown (FLIGHT_WAITING: see there) */
 	int64_t started_us;          /* monotonic, of the command; 0 after a restart */
 	struct call *waiting;        /* the gate's call, or NULL */

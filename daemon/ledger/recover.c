@@ -86,6 +86,7 @@ fly(const struct attempt *a)
 	if (e)
 		return e;
 	f->tries = a->tries;
+	f->maybe_charged = a->maybe_charged;
 	f->deadline_mono_ms = clock_mono_ms() + attempt_patience_ms();
 	if (a->state == ATTEMPT_WAITING) {
 		int64_t left_ms = a->next_try_ms - clock_wall_ms();
@@ -169,6 +170,8 @@ send_again(struct flight *f, bool opened)
 		attempt_dispatch(f);
 		return;
 	}
+	/* whatever stops the next attempt, this one may have charged: only an inquiry can say that it did not */
+	f->maybe_charged = true;
 	if (recover_idempotent(f->job.account) && f->tries < RETRY_DISPATCH_MAX)
 		attempt_again(f);
 	else
@@ -219,6 +222,7 @@ resolve(struct flight *f, void *arg)
 		return;
 	}
 	if (f->job.kind != sp_JOB_AUTHORIZE) {
+		f->maybe_charged = true;
 		if (recover_idempotent(f->job.account))
 			attempt_dispatch(f);
 		else

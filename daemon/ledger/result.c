@@ -61,6 +61,7 @@ find_row(const struct settle *s, const sp_operation_state *op, struct attempt *r
 	if (e && e != ERR_NOT_FOUND)
 		return e;
 	*row_out = !e && !strcmp(row->payment.text, s->r.payment);
+	row->maybe_charged |= f && f->maybe_charged;
 	*known_out = *row_out || (f && !strcmp(f->job.payment, s->r.payment)) || !strcmp(op->attempt, s->r.attempt);
 	return ERR_OK;
 }
@@ -155,11 +156,19 @@ apply(struct settle *s, struct attempt *row, bool has_row, bool give_up)
 	return ERR_OK;
 }
 
+/* "This one did not charge" says nothing of a dispatch before it, and an inquiry that failed nothing at all. */
+static bool
+proves_nothing(const struct settle *s, const struct attempt *row)
+{
+	const struct flight *f = flight_of(s->r.attempt);
+	return row->maybe_charged || (f && f->job.kind == sp_JOB_INQUIRE);
+}
+
 static enum err
 act(void *arg)
 {
 	struct settle *s = arg;
-	struct attempt row;
+	struct attempt row = {.maybe_charged = false};
 	bool has_row, known, enough = false;
 	s->verdict = FORGOTTEN;
 	enum err e = store_payment_load(ledger.store, s->r.payment, ledger.state);
@@ -178,13 +187,17 @@ act(void *arg)
 		return has_row ? store_attempt_finish(ledger.store, row.id.text) : ERR_OK;
 	bool inquired = has_row && row.state == ATTEMPT_INQUIRING;
 	/* an earlier courier opened the card for this attempt and died: what it did is settled by the derived key */
-	if (s->r.cause == ERR_GRANT_USED && op->status == sp_OP_PENDING && recover_idempotent(ledger.state->account))
+	if (s->r.cause == ERR_GRANT_USED && op->status == sp_OP_PENDING && recover_idempotent(ledger.state->account)) {
 		s->r.outcome = sp_OUTCOME_RETRYABLE;
+		row.maybe_charged = true;
+	}
 	if (s->r.outcome == sp_OUTCOME_RETRYABLE && has_row && !inquired) {
 		if ((e = retry_later(s, &row, &enough)) || !enough)
 			return e;
 		s->r.outcome = sp_OUTCOME_NOT_CHARGED;
 	}
+	if (s->r.outcome == sp_OUTCOME_NOT_CHARGED && proves_nothing(s, &row))
+		s->r.outcome = sp_OUTCOME_UNKNOWN;
 	/* an inquiry that told nothing: the next one, or a person */
 	bool nothing = s->r.outcome == sp_OUTCOME_UNKNOWN || s->r.outcome == sp_OUTCOME_PENDING ||
 				   s->r.outcome == sp_OUTCOME_RETRYABLE;

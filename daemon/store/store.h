@@ -128,6 +128,7 @@ struct attempt {
 	char derived_key[72];
 	uint32_t tries; /* dispatches or inquiries made so far */
 	int64_t created_at_ms, next_try_ms;
+	bool maybe_charged; /* an earlier dispatch may have reached the processor: "not charged" proves nothing */
 };
 enum err store_attempt_put(struct store *s, const struct attempt *a) MUST; /* insert, or replace the row of this id */
 enum err store_attempt_get(struct store *s, const char *id, struct attempt *out) MUST; /* ERR_NOT_FOUND */

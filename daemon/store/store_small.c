@@ -34,7 +34,8 @@ attempt_from(const uint8_t key[STORE_ID_BYTES], const sp_attempt_row *r, struct 
 							.state = (enum attempt_state)r->state,
 							.tries = r->tries,
 							.created_at_ms = r->created_at_ms,
-							.next_try_ms = r->next_try_ms};
+							.next_try_ms = r->next_try_ms,
+							.maybe_charged = r->maybe_charged};
 	id_unpack("att", key, &out->id);
 	memcpy(out->payment.text, r->payment, sizeof out->payment.text);
 	memcpy(out->operation.text, r->operation, sizeof out->operation.text);
@@ -49,7 +50,8 @@ store_attempt_put(struct store *s, const struct attempt *a)
 						.state = (uint32_t)a->state,
 						.tries = a->tries,
 						.created_at_ms = a->created_at_ms,
-						.next_try_ms = a->next_try_ms};
+						.next_try_ms = a->next_try_ms,
+						.maybe_charged = a->maybe_charged};
 	uint8_t key[STORE_ID_BYTES];
 
 	assert(s->in_batch);

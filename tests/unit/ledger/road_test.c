@@ -496,6 +496,60 @@ an_operation_goes_again_with_the_same_key(void **state)
 	fake_done(c);
 }
 
+/* The first courier may have charged: that the second attempt got nowhere must not be told as "failed". */
+static void
+what_stops_a_second_attempt_says_nothing_of_the_first(void **state)
+{
+	static const sp_lodge_rep lodge;
+	sp_job_req job;
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 1850, true);
+	struct call *c = create(&req, &job);
+	courier_dies_and_returns(NULL);
+	vault_says_redeemed(true);
+	fake_answer(fake_take(MSG_lodge), ERR_TOKEN_EXPIRED, &lodge);
+	fake_turn();
+	assert_int_equal(fake_err(c), ERR_PAYMENT_UNKNOWN);
+	fake_done(c);
+	fake_pass_ms(1100);
+	sp_job_req inquiry = courier_takes_the_job();
+	assert_int_equal(inquiry.kind, sp_JOB_INQUIRE);
+	assert_string_equal(inquiry.derived_key, job.derived_key);
+	/* an inquiry that could not be sent is no answer either */
+	sp_result_req r = result_of(&inquiry, sp_OUTCOME_NOT_CHARGED);
+	assert_true(courier_reports(&r));
+	fake_pass_ms(2200);
+	inquiry = courier_takes_the_job();
+	r = result_of(&inquiry, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	c = fake_call(MSG_payment_create, pay_create, &req);
+	assert_int_equal(((const sp_payment_create_rep *)fake_rep(c))->payment.status, sp_STATUS_AUTHORIZED);
+	fake_done(c);
+	drop_asks(MSG_close_authorization);
+}
+
+static void
+a_repeated_operation_that_gets_nowhere_is_unknown(void **state)
+{
+	char payment[32];
+	(void)state;
+	authorized(payment, 2050, true);
+	sp_payment_operate_req req = operate_req(payment, sp_KIND_CAPTURE, 0, true);
+	struct call *c = fake_call(MSG_payment_operate, operate_answer, &req);
+	(void)courier_takes_the_job();
+	courier_dies_and_returns(NULL);
+	sp_job_req again = courier_takes_the_job();
+	sp_result_req r = result_of(&again, sp_OUTCOME_NOT_CHARGED);
+	r.cause = ERR_MEMORY;
+	assert_true(courier_reports(&r));
+	assert_int_equal(fake_err(c), ERR_PAYMENT_UNKNOWN);
+	fake_done(c);
+	fake_pass_ms(1100);
+	sp_job_req inquiry = courier_takes_the_job();
+	r = result_of(&inquiry, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+}
+
 static void
 never_sent_is_failed_not_unknown(void **state)
 {
@@ -685,6 +739,8 @@ main(void)
 		cmocka_unit_test(an_opened_card_goes_again_under_a_new_attempt_and_the_same_key),
 		cmocka_unit_test(what_the_courier_still_runs_is_left_alone),
 		cmocka_unit_test(an_operation_goes_again_with_the_same_key),
+		cmocka_unit_test(what_stops_a_second_attempt_says_nothing_of_the_first),
+		cmocka_unit_test(a_repeated_operation_that_gets_nowhere_is_unknown),
 		cmocka_unit_test(never_sent_is_failed_not_unknown),
 		cmocka_unit_test(a_retryable_answer_is_tried_again_with_the_same_key),
 		cmocka_unit_test(what_the_courier_has_no_room_for_waits_and_goes_in_order),
