@@ -69,6 +69,20 @@ consent_parse(const uint8_t *text, size_t bytes, struct consent_statement *out)
 	return ERR_OK;
 }
 
+/* Whose office it is. An operation that is not here is nobody's. */
+static const struct {
+	const char *operation, *role;
+} offices[] = {{"client.add", "security-officer"}};
+
+static bool
+is_of_office(const struct boot_officer *o, const char *operation)
+{
+	for (size_t i = 0; i < sizeof offices / sizeof *offices; i++)
+		if (strcmp(offices[i].operation, operation) == 0 && strcmp(offices[i].role, o->role) == 0)
+			return true;
+	return false;
+}
+
 /* Once: the row is unique. Those that could not be fresh any more make room. */
 static enum err
 use_nonce(struct vault *v, const char *nonce, int64_t now)
@@ -102,6 +116,8 @@ check(struct vault *v, const sp_check_officer_req *r, const struct boot_officer 
 	/* A statement for another operation or another installation is no consent to this one. */
 	if (strcmp(st.operation, r->operation) != 0 || strcmp(st.install, v->boot.install) != 0)
 		return ERR_OFFICER_SIGNATURE;
+	if (!is_of_office(o, st.operation))
+		return ERR_PERMISSION;
 	if (st.at_ms < now - CONSENT_FRESH_MS || st.at_ms > now + CONSENT_FRESH_MS)
 		return ERR_OFFICER_STALE;
 	return use_nonce(v, st.nonce, now);

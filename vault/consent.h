@@ -21,8 +21,8 @@ struct consent_statement {
 
 /* Pure parser. ERR_FILE_FORM. */
 enum err consent_parse(const uint8_t *text, size_t bytes, struct consent_statement *out) MUST;
-/* sp_check_officer_req → role. ERR_OFFICER_UNKNOWN · ERR_OFFICER_SIGNATURE · ERR_OFFICER_STALE · ERR_FILE_FORM; each
- * leaves a leaf. */
+/* sp_check_officer_req → role. ERR_OFFICER_UNKNOWN · ERR_OFFICER_SIGNATURE · ERR_OFFICER_STALE · ERR_FILE_FORM ·
+ * ERR_PERMISSION (not of this officer's role); each leaves a leaf. */
 extern const struct group_command consent_check_command;
 
 #endif

@@ -85,6 +85,9 @@ answer_page(struct call *call, bool has_caller, const sp_caller *as, const void 
 	struct store_page page = {.data = &data, .bytes_max = DATA_BYTES_MAX};
 	buf_init(&data, DATA_BYTES_MAX);
 	enum err e = caller_check(has_caller, as, CALLER_PAYMENTS_READ, &client);
+	/* to the store no merchants means all of them, as officers see it */
+	if (!e && !client->merchants_count)
+		e = ERR_MERCHANT_DENIED;
 	if (!e)
 		e = list(req, client, &page);
 	if (!e) {

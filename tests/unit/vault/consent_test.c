@@ -14,7 +14,7 @@ static const char nonce[] = "00112233445566778899aabbccddeeff";
 static int
 set_up(void **state)
 {
-	struct boot_officer o = {.name = "a.ito", .role = "security"};
+	struct boot_officer o = {.name = "a.ito", .role = "security-officer"};
 	(void)state;
 	v = fake_open("/tmp");
 	crypto_sign_keypair(o.public_key, secret);
@@ -52,7 +52,7 @@ check(const sp_check_officer_req *r)
 	sp_check_officer_rep rep;
 	enum err e = fake_run(&consent_check_command, r, &rep);
 	if (e == ERR_OK)
-		assert_string_equal(rep.role, "security");
+		assert_string_equal(rep.role, "security-officer");
 	return e;
 }
 
@@ -106,12 +106,29 @@ refused(void **state)
 	OK(check(&r)); /* none of them used the nonce up */
 }
 
+/* A custodian's signature is good, and still not the one that lets clients in. */
+static void
+another_office(void **state)
+{
+	sp_check_officer_req r = statement("client.add", "t1", nonce, clock_wall_ms(), "name=x\n");
+	(void)state;
+	strcpy(v->boot.officers[0].role, "custodian");
+	assert_int_equal(check(&r), ERR_PERMISSION);
+	assert_int_equal(fake_leaves("officer.refused"), 1);
+	strcpy(v->boot.officers[0].role, "security-officer");
+	OK(check(&r));
+	r = statement("key.rotate", "t1", "ffeeddccbbaa99887766554433221100", clock_wall_ms(), "");
+	strcpy(r.operation, "key.rotate");
+	assert_int_equal(check(&r), ERR_PERMISSION);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(good_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(another_office, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("consent", tests, NULL, NULL);
 }
