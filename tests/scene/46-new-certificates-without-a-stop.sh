@@ -91,15 +91,26 @@ daemon=$!
 echo "$daemon" >"$dir/run/pid"
 answers() { api GET /livez; [ "$status" = 200 ]; }
 check "without a PIN the gate still answers" wait_until 100 answers
-api GET /v1/payments
-check "reads are 503" is "$status" 503
-cause=$(member code)
-check "… with the vault as the cause" has "vault_sealed hsm_pin_missing" "$cause"
-api POST /v1/tokens "$(new_key)" "$(card_json)"
-check "effects are 503 for the same cause" is "$status $(member code)" "503 $cause"
-api GET /readyz
-check "readyz names it too" is "$status $(member code)" "503 $cause"
-api GET /health
-check "and health" is "$(member status) $(member code)" "sealed $cause"
+# on a busy machine the HSM may be late for a moment, and then that is the cause: all answers of one look must agree
+one_cause() {
+	for _ in 1 2 3 4 5; do
+		api GET /v1/payments
+		read="$status $(member code)"
+		api POST /v1/tokens "$(new_key)" "$(card_json)"
+		effect="$status $(member code)"
+		api GET /readyz
+		probe="$status $(member code)"
+		api GET /health
+		health="$status $(member code)"
+		[ "$read" = "$effect" ] && [ "$read" = "$probe" ] && [ "$read" = "$health" ] && return 0
+		sleep 0.5
+	done
+	echo "     saw: $read, $effect, $probe, $health"
+	return 1
+}
+check "reads, effects, readyz and health name one cause" one_cause
+one_cause >/dev/null
+check "… which is the missing PIN, with 503" is "$health" "503 hsm_pin_missing"
+check "… and the state is sealed" is "$(member status)" sealed
 mv "$work/pin" "$dir/credentials/hsm-pin"
 end
