@@ -606,7 +606,9 @@ lists_go_from_new_to_old_by_pages(void **arg)
 	buf_init(&data, 65536);
 	OK(store_begin(b->s));
 	for (unsigned i = 0; i < 25; i++) {
-		snprintf(b->detail->requested.order_id, sizeof b->detail->requested.order_id, i % 5 ? "" : "order-%u", i);
+		b->detail->requested.order_id[0] = 0;
+		if (i % 5 == 0)
+			snprintf(b->detail->requested.order_id, sizeof b->detail->requested.order_id, "order-%u", i);
 		create(b, 100 + i, &made[i]);
 	}
 	OK(store_commit(b->s));
