@@ -135,6 +135,9 @@ def killer(directory, until, seed, kills):
         name = names[at % len(names)] if at < 2 * len(names) else r.choice(names[:5])
         at += 1
         pids = children(directory).get(name)
+        # the monitor's patience grows with each death: mostly let the appliance stand up first, else nobody is ever served
+        while r.random() < 0.9 and set(children(directory)) < set(names) and time.monotonic() < until:
+            time.sleep(0.2)
         if not pids:
             continue
         try:
