@@ -20,7 +20,7 @@ daemon_ledger_ledger_LDADD = $(LIB_LEDGER)
 
 if CMOCKA
 ledger_tests = tests/unit/ledger/flight_test tests/unit/ledger/facts_test tests/unit/ledger/road_test \
-	tests/unit/ledger/side_test
+	tests/unit/ledger/side_test tests/unit/ledger/lsk_test
 check_PROGRAMS += $(ledger_tests)
 TESTS += $(ledger_tests)
 tests_unit_ledger_flight_test_SOURCES = tests/unit/ledger/flight_test.c
@@ -31,6 +31,8 @@ ledger_shop = tests/unit/ledger/fake_wire.h tests/unit/ledger/fake_wire.c tests/
 tests_unit_ledger_road_test_SOURCES = tests/unit/ledger/road_test.c $(ledger_shop)
 tests_unit_ledger_road_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
 tests_unit_ledger_road_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_wall_ms
+tests_unit_ledger_lsk_test_SOURCES = tests/unit/ledger/lsk_test.c
+tests_unit_ledger_lsk_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
 tests_unit_ledger_side_test_SOURCES = tests/unit/ledger/side_test.c $(ledger_shop)
 tests_unit_ledger_side_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
 tests_unit_ledger_side_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_wall_ms -Wl,--wrap=store_commit
