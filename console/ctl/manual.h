@@ -1,6 +1,6 @@
 /*
- * manual — the man pages sallyport(1) and sallyport.conf(5), printed from the command table and policy/config.def, so that
- * they can't say more than the program does.
+ * manual — the man pages sallyport(1) and sallyport.conf(5), printed from the command table and policy/config.def, so
+ * that they can't say more than the program does.
  */
 #ifndef CONSOLE_CTL_MANUAL_H
 #define CONSOLE_CTL_MANUAL_H

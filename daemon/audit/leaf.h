@@ -4,7 +4,8 @@
  *   record, its hash is taken over exactly these.
  *   v seq ts mono install proc actor{kind,id,cert_sha256,mfa} origin{ip,session} ev obj{kind,id} merchant outcome code
  *   request reason key{id,gen} ceremony phase of
- * Members that are empty are left out, except v, seq, ts, install, proc, ev, outcome, phase. Source: PCI DSS 4.0.1 10.2.2.
+ * Members that are empty are left out, except v, seq, ts, install, proc, ev, outcome, phase. Source: PCI
+ * DSS 4.0.1 10.2.2.
  */
 #ifndef DAEMON_AUDIT_LEAF_H
 #define DAEMON_AUDIT_LEAF_H
@@ -46,7 +47,7 @@ struct leaf {
 	uint32_t key_generation;
 	const char *ceremony;
 	enum leaf_phase phase;
-	uint64_t of; /* LEAF_DONE: seq of the intent leaf */
+	uint64_t of;   /* LEAF_DONE: seq of the intent leaf */
 	int64_t count; /* for counted refusals: how many; 0 is left out */
 };
 

@@ -1,7 +1,7 @@
 /*
  * tile — a log's hashes as C2SP tiles: 256 hashes each, level L+1 made of the roots of the full tiles of level L.
- * Invariants: paths and widths are those of c2sp.org/tlog-tiles; kept are the tiles' SHA-256 and, if wanted, the bytes above
- *   level 0 (level 0 is the plain run of leaf hashes), so that memory is an eighth of a byte per leaf without them.
+ * Invariants: paths and widths are those of c2sp.org/tlog-tiles; kept are the tiles' SHA-256 and, if wanted, the bytes
+ * above level 0 (level 0 is the plain run of leaf hashes), so that memory is an eighth of a byte per leaf without them.
  */
 #ifndef DAEMON_AUDIT_TILE_H
 #define DAEMON_AUDIT_TILE_H
@@ -14,10 +14,10 @@
 #include "daemon/base/buf.h"
 #include "daemon/base/err.h"
 
-#define TILE_WIDTH     256
-#define TILE_BYTES     ((size_t)TILE_WIDTH * HASH_BYTES)
-#define TILE_SET_LEVELS    8
-#define TILE_PATH_MAX  64
+#define TILE_WIDTH      256
+#define TILE_BYTES      ((size_t)TILE_WIDTH * HASH_BYTES)
+#define TILE_SET_LEVELS 8
+#define TILE_PATH_MAX   64
 
 struct tile_level {
 	uint8_t now[TILE_WIDTH][HASH_BYTES]; /* the tile that is being filled */

@@ -1,7 +1,7 @@
 /*
  * ustar — reproducible tar archives: plain files only, one spelling for each header, names in strictly rising order.
- * Invariants: mode 0644, uid, gid and mtime 0, no links, no extensions; the reader takes exactly what the writer writes, so
- *   that two tar programs can't see two different archives; both hash every byte (BLAKE2b-512) as it passes.
+ * Invariants: mode 0644, uid, gid and mtime 0, no links, no extensions; the reader takes exactly what the writer
+ * writes, so that two tar programs can't see two different archives; both hash every byte (BLAKE2b-512) as it passes.
  * Source: POSIX.1-2017 pax, "ustar Interchange Format".
  */
 #ifndef DAEMON_AUDIT_USTAR_H
@@ -34,7 +34,8 @@ struct ustar_writer {
 };
 
 void ustar_writer_init(struct ustar_writer *w, ustar_write_fn write, void *arg);
-/* ustar_file: begins a file. ERR_OUT_OF_RANGE (path, order, size) or what write gave. Then exactly size bytes by ustar_write. */
+/* ustar_file: begins a file. ERR_OUT_OF_RANGE (path, order, size) or what write gave. Then exactly size bytes by
+ * ustar_write. */
 enum err ustar_file(struct ustar_writer *w, const char *path, uint64_t size) MUST;
 enum err ustar_write(struct ustar_writer *w, const void *bytes, size_t n) MUST;
 /* ustar_finish: the end mark; sum_out is BLAKE2b-512 of the archive. */
@@ -56,12 +57,13 @@ struct ustar_reader {
 void ustar_reader_init(struct ustar_reader *r, ustar_read_fn read, void *arg);
 /*
  * ustar_next(r, path_out, size_out, more_out)
- *   Passes over what is left of the open file and opens the next; *more_out false at the archive's end, which must be the
- *   end of the input as well.
- *   Returns ERR_OK · ERR_FILE_FORM (not this format, cut off, out of order) · what read gave.
+ *   Passes over what is left of the open file and opens the next; *more_out false at the archive's end, which must be
+ * the end of the input as well. Returns ERR_OK · ERR_FILE_FORM (not this format, cut off, out of order) · what read
+ * gave.
  */
 enum err ustar_next(struct ustar_reader *r, char path_out[MANIFEST_PATH_MAX], uint64_t *size_out, bool *more_out) MUST;
-/* ustar_read: the open file's next bytes, borrowed until the next call; *n_out 0 at its end. ERR_FILE_FORM (cut off) · as read. */
+/* ustar_read: the open file's next bytes, borrowed until the next call; *n_out 0 at its end. ERR_FILE_FORM (cut off) ·
+ * as read. */
 enum err ustar_read(struct ustar_reader *r, const uint8_t **bytes_out, size_t *n_out) MUST;
 /* ustar_sum: BLAKE2b-512 of all that was read; after the end, once. */
 void ustar_sum(struct ustar_reader *r, uint8_t sum_out[USTAR_SUM_BYTES]);

@@ -1,10 +1,9 @@
 /*
  * verify — check an export offline, in one pass over its bytes and in bounded memory.
- * Proved when it says so: the archive is the one that was signed (minisign), the manifest was signed and lists exactly the
- *   files that are there, each log's records give the root of its checkpoint (RFC 6962), the checkpoint was signed by the
- *   audit key and is this log's, record i says seq i, and the tiles are those of this tree.
- * Not proved: that there is no other log with the same key (ask the witness), and that the keys are right if they came with
- *   the export.
+ * Proved when it says so: the archive is the one that was signed (minisign), the manifest was signed and lists exactly
+ * the files that are there, each log's records give the root of its checkpoint (RFC 6962), the checkpoint was signed by
+ * the audit key and is this log's, record i says seq i, and the tiles are those of this tree. Not proved: that there is
+ * no other log with the same key (ask the witness), and that the keys are right if they came with the export.
  */
 #ifndef DAEMON_AUDIT_VERIFY_H
 #define DAEMON_AUDIT_VERIFY_H
@@ -39,7 +38,7 @@ struct verify_log {
 	uint64_t records;
 	char first_ts[CLOCK_TEXT_BYTES], last_ts[CLOCK_TEXT_BYTES];
 	uint64_t tiles;
-	bool good; /* signature, size, root, sequence */
+	bool good;           /* signature, size, root, sequence */
 	bool grown;          /* it begins with the log of the earlier export … */
 	uint64_t grown_from; /* … that had so many records */
 };
@@ -70,8 +69,8 @@ struct verify_report {
 void verify_report_problem(struct verify_report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The auditor's files in text form; any may be NULL. ERR_FILE_FORM. */
-enum err verify_keys_read(const char *vkey, size_t vkey_bytes, const char *audit_pem, size_t pem_bytes, const char *minisign_pub,
-                          size_t minisign_bytes, struct verify_keys *out) MUST;
+enum err verify_keys_read(const char *vkey, size_t vkey_bytes, const char *audit_pem, size_t pem_bytes,
+						  const char *minisign_pub, size_t minisign_bytes, struct verify_keys *out) MUST;
 /*
  * verify_export(read, arg, minisig, minisig_bytes, ask, report)
  *   minisig  the text of F.tar.minisig; NULL: it is missing, which is a problem
@@ -79,9 +78,10 @@ enum err verify_keys_read(const char *vkey, size_t vkey_bytes, const char *audit
  *   report   always filled; verify_report_clear it
  *   Returns  ERR_OK (proved) · ERR_VERIFY_FAILED (report->problems says what) · what read gave · ERR_MEMORY.
  */
-enum err verify_export(ustar_read_fn read, void *arg, const char *minisig, size_t minisig_bytes, const struct verify_ask *ask,
-                       struct verify_report *report) MUST;
-/* verify_since_read: the checkpoints of an earlier export; the rest of it is passed over unchecked. ERR_FILE_FORM · as read. */
+enum err verify_export(ustar_read_fn read, void *arg, const char *minisig, size_t minisig_bytes,
+					   const struct verify_ask *ask, struct verify_report *report) MUST;
+/* verify_since_read: the checkpoints of an earlier export; the rest of it is passed over unchecked. ERR_FILE_FORM · as
+ * read. */
 enum err verify_since_read(ustar_read_fn read, void *arg, struct verify_ask *out) MUST;
 bool verify_report_good(const struct verify_report *r); /* everything was proved */
 void verify_report_clear(struct verify_report *r);

@@ -1,6 +1,7 @@
 /*
- * verify_file — verify_export for an export on disk: F.tar, F.tar.minisig beside it, and a directory of the auditor's keys.
- * The one part of this room that opens files, so that `sallyport-verify` and `sallyport audit verify` are the same check.
+ * verify_file — verify_export for an export on disk: F.tar, F.tar.minisig beside it, and a directory of the auditor's
+ * keys. The one part of this room that opens files, so that `sallyport-verify` and `sallyport audit verify` are the
+ * same check.
  */
 #ifndef DAEMON_AUDIT_VERIFY_FILE_H
 #define DAEMON_AUDIT_VERIFY_FILE_H
@@ -18,11 +19,10 @@ struct verify_options {
  *     since      an earlier export (its archive): the new one must begin with what that had
  *     record     "vault:17": show this record with its proof
  *   blamed_out with ERR_FILE_MISSING, ERR_PERMISSION, ERR_IO and ERR_FILE_FORM: the file (static text or an argument)
- *   Returns    ERR_OK · ERR_VERIFY_FAILED · ERR_FILE_MISSING · ERR_PERMISSION · ERR_IO · ERR_FILE_FORM (a key file, the earlier
- *              export) · ERR_USAGE (record) · ERR_MEMORY.
- *   Blocks     on the disk.
+ *   Returns    ERR_OK · ERR_VERIFY_FAILED · ERR_FILE_MISSING · ERR_PERMISSION · ERR_IO · ERR_FILE_FORM (a key file, the
+ * earlier export) · ERR_USAGE (record) · ERR_MEMORY. Blocks     on the disk.
  */
 enum err verify_file(const char *path, const struct verify_options *options, struct verify_report *report,
-                     const char **blamed_out) MUST;
+					 const char **blamed_out) MUST;
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * verify_part — what the parts of one verification share: verify.c (the whole), verify_log.c (one log), and nobody else.
+ * verify_part — what the parts of one verification share: verify.c (the whole), verify_log.c (one log), and nobody
+ * else.
  */
 #ifndef DAEMON_AUDIT_VERIFY_PART_H
 #define DAEMON_AUDIT_VERIFY_PART_H

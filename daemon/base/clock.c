@@ -71,7 +71,7 @@ clock_text(int64_t ms, char out[CLOCK_TEXT_BYTES])
 	unsigned rest = (unsigned)(ms % 86400000);
 	char text[64];
 	snprintf(text, sizeof text, "%04d-%02u-%02uT%02u:%02u:%02u.%03uZ", y, m, d, rest / 3600000, rest / 60000 % 60,
-	         rest / 1000 % 60, rest % 1000);
+			 rest / 1000 % 60, rest % 1000);
 	memcpy(out, text, CLOCK_TEXT_BYTES);
 	out[CLOCK_TEXT_BYTES - 1] = 0;
 }
@@ -103,8 +103,8 @@ clock_parse(const char *p, int64_t *out)
 	if (strnlen(p, 31) < 20 || strnlen(p, 31) > 30)
 		return ERR_WRONG_TYPE;
 	if (!(digits(&p, 4, &y) && sign(&p, '-') && digits(&p, 2, &mo) && sign(&p, '-') && digits(&p, 2, &d) &&
-	      sign(&p, 'T') && digits(&p, 2, &h) && sign(&p, ':') && digits(&p, 2, &mi) && sign(&p, ':') &&
-	      digits(&p, 2, &s)))
+		  sign(&p, 'T') && digits(&p, 2, &h) && sign(&p, ':') && digits(&p, 2, &mi) && sign(&p, ':') &&
+		  digits(&p, 2, &s)))
 		return ERR_WRONG_TYPE;
 	if (*p == '.') {
 		unsigned n = 0, weight = 100;
@@ -116,7 +116,8 @@ clock_parse(const char *p, int64_t *out)
 	if (p[0] != 'Z' || p[1])
 		return ERR_WRONG_TYPE;
 	bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-	if (y < 1970 || mo < 1 || mo > 12 || d < 1 || d > days_in[mo - 1] + (mo == 2 && leap) || h > 23 || mi > 59 || s > 59)
+	if (y < 1970 || mo < 1 || mo > 12 || d < 1 || d > days_in[mo - 1] + (mo == 2 && leap) || h > 23 || mi > 59 ||
+		s > 59)
 		return ERR_WRONG_TYPE;
 	*out = (days_of(y, mo, d) * 86400 + h * 3600 + mi * 60 + s) * 1000 + ms;
 	return ERR_OK;

@@ -32,7 +32,8 @@ void conf_free(struct conf *c);
  *   Returns ERR_OK · ERR_CONFIG (c keeps its old values for the keys in error) · ERR_MEMORY.
  */
 enum err conf_parse(struct conf *c, const char *file, const char *text, size_t bytes, struct buf *problems) MUST;
-/* conf_load: sallyport.conf and then sallyport.conf.d/(any).conf in name order, from this directory. ERR_FILE_MISSING · ERR_IO · as conf_parse. */
+/* conf_load: sallyport.conf and then sallyport.conf.d/(any).conf in name order, from this directory. ERR_FILE_MISSING ·
+ * ERR_IO · as conf_parse. */
 enum err conf_load(struct conf *c, const char *directory, struct buf *problems) MUST;
 /* The whole configuration as text that conf_parse reads back (what the monitor hands to its children). */
 enum err conf_dump(const struct conf *c, struct buf *out) MUST;

@@ -8,7 +8,7 @@ struct row {
 };
 
 #define YES true
-#define NO false
+#define NO  false
 static const struct row rows[ERR_MAX] = {
 	[ERR_OK] = {"ok", "none", "Done", "nothing to do", 200, false, SEVERITY_INFO},
 #define ERR(id, code, http, category, retryable, severity, title, next) \

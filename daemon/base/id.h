@@ -12,7 +12,7 @@
 #include "daemon/base/err.h"
 
 #define ID_BODY_CHARS 26
-#define ID_BYTES 32 /* prefix ≤ 4 characters, '_', 26, NUL */
+#define ID_BYTES      32 /* prefix ≤ 4 characters, '_', 26, NUL */
 
 /* One text array per kind would not stop a mix-up, one type per kind does. */
 struct id {
@@ -30,7 +30,8 @@ void id_random(const char *prefix, struct id *out);
 bool id_check(const char *prefix, const char *text);
 /* id_take(prefix, text, out): copies when id_check holds, ERR_ID_FORM else (out is ""). */
 enum err id_take(const char *prefix, const char *text, struct id *out) MUST;
-/* A ULID's 128 bits, for keys in stores. ERR_ID_FORM (not this prefix, or more than 128 bits, as tokens are); and back. */
+/* A ULID's 128 bits, for keys in stores. ERR_ID_FORM (not this prefix, or more than 128 bits, as tokens are); and back.
+ */
 enum err id_pack(const char *prefix, const char *text, uint8_t out[16]) MUST;
 void id_unpack(const char *prefix, const uint8_t bytes[16], struct id *out);
 /* The time inside a ULID, in ms. */

@@ -2,9 +2,9 @@
  * jail — the sandbox of a process, from its rows in policy/jail_<process>.def.
  * Order: no_new_privs → not dumpable, no cores → MDWE → Landlock by ABI level → (helper threads) → seccomp with TSYNC,
  * default kill. Every right has its reason in its row:
- *   CALL(name, "reason") · CALL_ARG(name, arg index, value mask…, "reason") · PATH_RO("…","reason") · PATH_RW(…) · CONNECT/BIND are none by default
- * Invariants: jail_enter either takes every step that the kernel has, or fails; what it reached is in struct jail.
- * Source: seccomp(2), landlock(7), prctl(2).
+ *   CALL(name, "reason") · CALL_ARG(name, arg index, value mask…, "reason") · PATH_RO("…","reason") · PATH_RW(…) ·
+ * CONNECT/BIND are none by default Invariants: jail_enter either takes every step that the kernel has, or fails; what
+ * it reached is in struct jail. Source: seccomp(2), landlock(7), prctl(2).
  */
 #ifndef DAEMON_BASE_JAIL_H
 #define DAEMON_BASE_JAIL_H

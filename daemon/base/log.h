@@ -19,9 +19,18 @@ struct log_field {
 	int64_t number;
 };
 
-#define LOG_S(k, v) {.key = (k), .kind = LOG_TEXT, .text = (v)}
-#define LOG_I(k, v) {.key = (k), .kind = LOG_INT, .number = (int64_t)(v)}
-#define LOG_E(k, v) {.key = (k), .kind = LOG_ERR, .number = (int64_t)(v)}
+#define LOG_S(k, v)                               \
+	{                                             \
+		.key = (k), .kind = LOG_TEXT, .text = (v) \
+	}
+#define LOG_I(k, v)                                         \
+	{                                                       \
+		.key = (k), .kind = LOG_INT, .number = (int64_t)(v) \
+	}
+#define LOG_E(k, v)                                         \
+	{                                                       \
+		.key = (k), .kind = LOG_ERR, .number = (int64_t)(v) \
+	}
 
 /* log_open(tag): "gate/0"; kept by copy. Before it the tag is "sallyport". */
 void log_open(const char *tag);
@@ -33,8 +42,8 @@ void log_write(enum severity s, const char *what, const struct log_field *fields
  * log_info("peer gone", LOG_S("peer", "vault"), LOG_I("epoch", 3)): the macros end the field list themselves.
  * At least one field is needed: a line without one has seldom told anybody anything.
  */
-#define log_info(what, ...) log_write(SEVERITY_INFO, what, (const struct log_field[]){__VA_ARGS__, {.kind = LOG_END}})
-#define log_warn(what, ...) log_write(SEVERITY_WARN, what, (const struct log_field[]){__VA_ARGS__, {.kind = LOG_END}})
+#define log_info(what, ...)  log_write(SEVERITY_INFO, what, (const struct log_field[]){__VA_ARGS__, {.kind = LOG_END}})
+#define log_warn(what, ...)  log_write(SEVERITY_WARN, what, (const struct log_field[]){__VA_ARGS__, {.kind = LOG_END}})
 #define log_fatal(what, ...) log_write(SEVERITY_FATAL, what, (const struct log_field[]){__VA_ARGS__, {.kind = LOG_END}})
 
 #endif

@@ -36,7 +36,8 @@ money_text(struct money m, char out[MONEY_TEXT_BYTES])
 	int64_t whole = m.minor / power[exponent], part = m.minor % power[exponent];
 	char text[320];
 	if (exponent)
-		snprintf(text, sizeof text, "%lld.%0*lld %s", (long long)whole, (int)exponent, (long long)part, c ? c->code : "???");
+		snprintf(text, sizeof text, "%lld.%0*lld %s", (long long)whole, (int)exponent, (long long)part,
+				 c ? c->code : "???");
 	else
 		snprintf(text, sizeof text, "%lld %s", (long long)whole, c ? c->code : "???");
 	/* a struct money in bounds needs at most 20 characters */

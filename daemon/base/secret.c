@@ -32,7 +32,7 @@ map_secret(void *at, size_t bytes)
 	if (fd < 0)
 		return false;
 	bool ok = ftruncate(fd, (off_t)bytes) == 0 &&
-	          mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+			  mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
 	close(fd);
 	return ok;
 #else
@@ -45,7 +45,7 @@ static bool
 map_locked(void *at, size_t bytes)
 {
 	return mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED &&
-	       mlock(at, bytes) == 0 && madvise(at, bytes, MADV_DONTDUMP) == 0;
+		   mlock(at, bytes) == 0 && madvise(at, bytes, MADV_DONTDUMP) == 0;
 }
 
 enum err

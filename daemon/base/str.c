@@ -73,7 +73,7 @@ str_unbase64(const char *text, size_t text_len, uint8_t *out, size_t out_size, s
 		if ((uint8_t)text[i] > 0x7e)
 			return ERR_FILE_FORM;
 	if (sodium_base642bin(out, out_size, text, text_len, NULL, n_out, &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
-	    end != text + text_len)
+		end != text + text_len)
 		return ERR_FILE_FORM;
 	return ERR_OK;
 }
@@ -195,9 +195,9 @@ luhn_ok(const uint8_t *digits, size_t n)
 #define HEX_DIGITS "0123456789abcdefABCDEF"
 
 /*
- * One in 230 random UUIDs has a run of digits that passes Luhn, and one in 400 hashes in hex: as an order id it would be
- * refused for no reason. No card number is written in these forms by accident: a UUID has version and variant where they
- * must stand; a hex word has 32 digits or more, six of them letters.
+ * One in 230 random UUIDs has a run of digits that passes Luhn, and one in 400 hashes in hex: as an order id it would
+ * be refused for no reason. No card number is written in these forms by accident: a UUID has version and variant where
+ * they must stand; a hex word has 32 digits or more, six of them letters.
  */
 static bool
 is_uuid(const char *s, size_t n)

@@ -31,7 +31,8 @@ unsigned str_distance(const char *a, const char *b, unsigned max);
 const char *str_nearest(const char *s, const char *const *names);
 /* str_decimal: digits only, no sign, ≤ max; ERR_WRONG_TYPE · ERR_OUT_OF_RANGE. */
 enum err str_decimal(const char *s, uint64_t max, uint64_t *out) MUST;
-/* Does any run of 12..19 digits (single spaces or dashes between digits skipped) in the text pass Luhn? ISO/IEC 7812-1 */
+/* Does any run of 12..19 digits (single spaces or dashes between digits skipped) in the text pass Luhn? ISO/IEC 7812-1
+ */
 bool str_holds_pan(const char *s, size_t n);
 
 #endif

@@ -127,7 +127,7 @@ file_reload(const struct conf *conf)
 	file_turn();
 	/* not rotated: ours is the file, and a second lock on it would wait for ourselves */
 	if (stat(FILE_NAME, &there) == 0 && fstat(file.fd, &ours) == 0 && there.st_dev == ours.st_dev &&
-	    there.st_ino == ours.st_ino)
+		there.st_ino == ours.st_ino)
 		return ERR_OK;
 	enum err e = open_file(&fd, &end);
 	if (e != ERR_OK) /* the old file serves on */

@@ -12,7 +12,8 @@
 
 struct client;
 
-/* client_open: connects to DIR/run/desk.sock (path ≤ 107 bytes). ERR_NOT_RUNNING · ERR_PERMISSION · ERR_NOT_INITIALISED (no DIR) · ERR_MEMORY. */
+/* client_open: connects to DIR/run/desk.sock (path ≤ 107 bytes). ERR_NOT_RUNNING · ERR_PERMISSION · ERR_NOT_INITIALISED
+ * (no DIR) · ERR_MEMORY. */
 enum err client_open(const char *socket_path, uint32_t deadline_ms, struct client **out) MUST;
 void client_close(struct client *c); /* NULL is fine */
 /*

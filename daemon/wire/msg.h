@@ -30,8 +30,8 @@ enum msg_loss { MSG_LOSS_FAIL, MSG_LOSS_RESEND, MSG_LOSS_INQUIRE };
 
 struct msg_row {
 	const char *name;
-	uint32_t from;         /* bit set of enum process */
-	enum process to;       /* PROCESS_ANY for the control socket's */
+	uint32_t from;   /* bit set of enum process */
+	enum process to; /* PROCESS_ANY for the control socket's */
 	uint32_t bytes_max;
 	enum msg_kind kind;
 	enum msg_loss after_peer_loss;

@@ -24,9 +24,9 @@ enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE, METRIC_KIND_HISTOGRAM
 /* Order is severity: the worst of all processes is the appliance's. */
 enum page_state { PAGE_STARTING, PAGE_SERVING, PAGE_REFUSING, PAGE_SEALED, PAGE_STOPPING };
 
-#define PAGE_BUCKETS 16
+#define PAGE_BUCKETS   16
 #define PAGE_INDEX_MAX 16 /* instances of one process, processes.def */
-#define PAGE_MAGIC UINT32_C(0x53503031)
+#define PAGE_MAGIC     UINT32_C(0x53503031)
 struct page_histogram {
 	_Atomic uint64_t bucket[PAGE_BUCKETS + 1], count, sum_us;
 };
@@ -46,7 +46,8 @@ struct page {
 
 void page_add(struct page *p, enum metric m, uint64_t n);
 void page_set(struct page *p, enum metric m, uint64_t v);
-/* Upper bounds in microseconds: 250 500 1000 2000 3000 5000 7500 10000 15000 25000 50000 100000 250000 1000000 5000000 25000000, rest. */
+/* Upper bounds in microseconds: 250 500 1000 2000 3000 5000 7500 10000 15000 25000 50000 100000 250000 1000000 5000000
+ * 25000000, rest. */
 void page_observe(struct page *p, enum metric m, uint64_t took_us);
 extern const uint32_t page_bucket_us[PAGE_BUCKETS];
 

@@ -7,8 +7,8 @@
  * A frame, big-endian:
  *   0        4        6      8                16
  *   | length | number | err  | correlation id | protobuf … |
- *   length counts what follows the first 4 bytes. number: enum msg, top bit set on an answer. err: enum err of an answer,
- *   0 in a request. An answer with err ≠ 0 may still carry a body (say, the payment that was declined).
+ *   length counts what follows the first 4 bytes. number: enum msg, top bit set on an answer. err: enum err of an
+ * answer, 0 in a request. An answer with err ≠ 0 may still carry a body (say, the payment that was declined).
  */
 #ifndef DAEMON_WIRE_PEER_H
 #define DAEMON_WIRE_PEER_H
@@ -38,13 +38,14 @@ typedef void (*peer_done_fn)(void *arg, enum err e, const void *rep);
  *                 deadline) · ERR_PEER_FULL · ERR_MEMORY · ERR_PROTOCOL (not our row, or too big: our bug).
  *   Blocks        no.
  */
-enum err peer_ask(struct peer *p, enum msg number, const void *req, uint32_t deadline_ms, peer_done_fn done, void *arg) MUST;
+enum err peer_ask(struct peer *p, enum msg number, const void *req, uint32_t deadline_ms, peer_done_fn done,
+				  void *arg) MUST;
 /* One-way. ERR_OK · ERR_PEER_AWAY · ERR_PEER_FULL · ERR_MEMORY · ERR_PROTOCOL. */
 enum err peer_tell(struct peer *p, enum msg number, const void *req) MUST;
 /* Already encoded bytes (desk's relay): like peer_ask, but the answer comes as bytes too. */
 typedef void (*peer_raw_done_fn)(void *arg, enum err e, const uint8_t *rep, size_t rep_bytes);
 enum err peer_ask_raw(struct peer *p, enum msg number, const uint8_t *req, size_t req_bytes, uint32_t deadline_ms,
-                      peer_raw_done_fn done, void *arg) MUST;
+					  peer_raw_done_fn done, void *arg) MUST;
 
 bool peer_up(const struct peer *p);
 enum process peer_process(const struct peer *p);
@@ -56,8 +57,8 @@ uint32_t peer_uid(const struct peer *p);
 size_t peer_queued(const struct peer *p);
 
 /*
- * An answering side. answer_<name>(call, req): req lives until the function returns; call until call_reply. Each call of
- * an ASK row is replied to exactly once, now or later; a reply to a peer that has gone is dropped. TELL rows get
+ * An answering side. answer_<name>(call, req): req lives until the function returns; call until call_reply. Each call
+ * of an ASK row is replied to exactly once, now or later; a reply to a peer that has gone is dropped. TELL rows get
  * call == NULL's peer through call_peer only: they must not be replied to (call is freed after the function returns).
  */
 typedef void (*answer_fn)(struct call *call, const void *req);

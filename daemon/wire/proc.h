@@ -68,8 +68,8 @@ enum err proc_listen(int fd, bool (*allow)(uint32_t uid)) MUST;
 void proc_exit(int status);
 _Noreturn void proc_die(enum err e, const char *what);
 /*
- * Set state and cause in our page (daemon/wire/page.h): what status, health, readyz and the console show. A process that
- * has said nothing when after_jail returns is taken to be serving: one that still waits for something says
+ * Set state and cause in our page (daemon/wire/page.h): what status, health, readyz and the console show. A process
+ * that has said nothing when after_jail returns is taken to be serving: one that still waits for something says
  * proc_state(PAGE_STARTING, ERR_NOT_READY) there.
  */
 void proc_state(enum page_state state, enum err cause);
