@@ -78,7 +78,8 @@ lost(struct vault *v)
 {
 	bool was_in = v->hsm_in;
 	v->hsm_in = false;
-	hl.cause = ERR_HSM_AWAY;
+	/* without a PIN no broker can help: that stays the cause when one comes up */
+	hl.cause = hl.pin ? ERR_HSM_AWAY : ERR_HSM_PIN_MISSING;
 	if (was_in) {
 		hl.lost_at_ms = clock_mono_ms();
 		hl.hooks->lost(v);
