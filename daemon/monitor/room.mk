@@ -16,4 +16,3 @@ tests_crash_demo_child_LDADD = $(LIB_WIRE)
 dist_check_SCRIPTS += tests/crash/monitor_test.sh
 TESTS += tests/crash/monitor_test.sh
 dist_man_MANS += daemon/monitor/sallyportd.8
-dist_man_MANS += daemon/monitor/sallyportd.8
