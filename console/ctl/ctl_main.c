@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "console/ctl/help.h"
@@ -257,6 +259,19 @@ holds_card(int argc, char **argv)
 	return false;
 }
 
+/* init and client add hold the CA's key and officers' keys: no core file, no debugger of the same user. */
+static bool
+keep_keys_in(void)
+{
+	const struct rlimit none = {0, 0};
+#ifndef SANITIZERS
+	/* the leak sanitizer attaches to us */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return false;
+#endif
+	return setrlimit(RLIMIT_CORE, &none) == 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -270,6 +285,8 @@ main(int argc, char **argv)
 		if (strcmp(argv[i], "--json") == 0)
 			r.json = true;
 	json_set_alloc_funcs(mem_alloc, mem_free);
+	if (!keep_keys_in())
+		return ctl_fail(&r, ERR_JAIL, "start", NULL);
 	if (sodium_init() < 0)
 		return ctl_fail(&r, ERR_RANDOM, "start", NULL);
 	if (holds_card(argc, argv))

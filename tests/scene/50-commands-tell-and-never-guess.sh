@@ -99,6 +99,8 @@ check "without an officer's key it exits 7" is "$code" 7
 sed 's/^seed=.*/seed=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=/' "$work/kept/1-a.ito.key" >"$work/forged.key"
 run sallyport --dir "$dir" client add other --officer "$work/forged.key"
 check "with a forged one too" is "$code" 7
+run sallyport --dir "$dir" client add other --officer "$work/kept/3-s.lindqvist.key"
+check "and with a custodian's: that is not their office" is "$code" 7
 mv "$work"/kept/* "$dir"/officers/
 
 run sallyport --dir "$dir" --json demo
