@@ -366,9 +366,14 @@ attempt_conclude(struct flight *f, sp_outcome outcome, enum err cause)
 	r.outcome = f->job.kind == sp_JOB_INQUIRE ? sp_OUTCOME_UNKNOWN : outcome;
 	r.cause = cause;
 	/* an answer of the vault must not send it, nor its deadline conclude it again, while this is committed */
+	enum flight_stage before = f->stage;
 	flight_set(f, FLIGHT_ENDING);
 	f->deadline_mono_ms = INT64_MAX;
-	result_settle(&r, NULL);
+	if (result_settle(&r, NULL))
+		return;
+	/* without memory for it the flight must not stay here for ever: its deadline concludes it again */
+	flight_set(f, before);
+	f->deadline_mono_ms = clock_mono_ms() + 1000;
 }
 
 void

@@ -295,26 +295,27 @@ done(void *arg, enum err e)
 
 static const struct batch_row row = {act, NULL, done};
 
-void
+bool
 result_settle(const sp_result_req *r, struct call *call)
 {
 	struct settle *s = mem_new(1, sizeof *s);
 	if (!s) {
-		/* the courier keeps it and tells it again; our own conclusion comes back with the next sweep */
+		/* the courier keeps it and tells it again; who concluded it himself has to come again */
 		if (call)
 			call_reply(call, ERR_MEMORY, NULL);
-		return;
+		return false;
 	}
 	s->r = *r;
 	s->call = call;
 	batch_run(&row, s, 2048);
+	return true;
 }
 
 void
 result_answer(struct call *call, const void *req)
 {
 	if (!ledger_closed(call))
-		result_settle(req, call);
+		(void)result_settle(req, call);
 }
 
 void

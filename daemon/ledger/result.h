@@ -11,8 +11,9 @@
 #include "policy/schema/wire.pb.h"
 
 void result_answer(struct call *call, const void *req); /* answers result */
-/* result_settle: commit this outcome; call (may be NULL) gets the ack. */
-void result_settle(const sp_result_req *r, struct call *call);
+/* result_settle: commit this outcome; call (may be NULL) gets the ack. False: no memory, and nothing will come of it.
+ */
+bool result_settle(const sp_result_req *r, struct call *call);
 /* result_again: those whose commit failed, each second. */
 void result_again(void);
 
