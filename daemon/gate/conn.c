@@ -486,6 +486,12 @@ conn_stop(void (*done)(void))
 		done();
 }
 
+bool
+conn_stopping(void)
+{
+	return all.stopped != NULL;
+}
+
 unsigned
 conn_count(void)
 {

@@ -23,6 +23,8 @@ enum err conn_listen(int fd) MUST;
 void conn_use(struct tls_server *server);
 /* No new connections, idle ones end now, the others with their answer; done runs when none is left. */
 void conn_stop(void (*done)(void));
+/* Was conn_stop called? Then every answer is the last of its connection, and says so. */
+bool conn_stopping(void);
 unsigned conn_count(void);
 
 /* ── for requests ── */

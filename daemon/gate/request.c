@@ -242,7 +242,7 @@ void
 request_send_as(struct request *r, int status, const char *media_type)
 {
 	struct conn *conn = r->conn;
-	bool keep = r->keep_alive;
+	bool keep;
 
 	if (status != 204 && writer.e) {
 		log_warn("answer could not be written", LOG_E("code", writer.e), LOG_I("status", status));
@@ -250,6 +250,9 @@ request_send_as(struct request *r, int status, const char *media_type)
 		return;
 	}
 	count(r, status);
+	if (conn_stopping())
+		r->keep_alive = false;
+	keep = r->keep_alive;
 	if (conn && write_head(r, status, media_type))
 		keep = false;
 	release(r);
