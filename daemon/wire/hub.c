@@ -418,10 +418,9 @@ new_peer(struct hub *h, enum process process, unsigned index)
 struct peer *
 hub_find(const struct hub *h, enum process process, unsigned index)
 {
-	struct peer *p;
-	TAILQ_FOREACH(p, &h->peers, link)
-	if (p->process == process && p->index == index && process != PROCESS_OFFICER)
-		return p;
+	for (struct peer *p = TAILQ_FIRST(&h->peers); p; p = TAILQ_NEXT(p, link))
+		if (p->process == process && p->index == index && process != PROCESS_OFFICER)
+			return p;
 	return NULL;
 }
 

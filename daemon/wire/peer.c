@@ -281,10 +281,9 @@ peer_lose_asks(struct peer *p, bool all)
 void
 peer_resend(struct peer *p)
 {
-	struct ask *a;
-	TAILQ_FOREACH(a, &p->asks, link)
-	if (a->kept && buf_add(&p->out, a->kept, a->kept_bytes) != ERR_OK)
-		break; /* held_bytes is far below the buffer's ceiling: no memory; its deadline ends it */
+	for (struct ask *a = TAILQ_FIRST(&p->asks); a; a = TAILQ_NEXT(a, link))
+		if (a->kept && buf_add(&p->out, a->kept, a->kept_bytes) != ERR_OK)
+			break; /* held_bytes is far below the buffer's ceiling: no memory; its deadline ends it */
 }
 
 void

@@ -23,9 +23,7 @@ static enum err
 admit(uint32_t uid)
 {
 	unsigned all = 0, of_uid = 0;
-	struct peer *p;
-	TAILQ_FOREACH(p, &listener.hub->peers, link)
-	{
+	for (const struct peer *p = TAILQ_FIRST(&listener.hub->peers); p; p = TAILQ_NEXT(p, link)) {
 		all += p->process == PROCESS_OFFICER;
 		of_uid += p->process == PROCESS_OFFICER && p->uid == uid;
 	}

@@ -20,6 +20,9 @@ endif
 EXTRA_PROGRAMS += tests/bench/wire_bench
 tests_bench_wire_bench_SOURCES = tests/bench/wire_bench.c
 tests_bench_wire_bench_LDADD = $(LIB_WIRE)
+bench-wire: tests/bench/wire_bench
+	tests/bench/wire_bench
+.PHONY: bench-wire
 
 EXTRA_DIST += tests/fuzz/seeds/frame_fuzz
 if FUZZERS
