@@ -164,6 +164,24 @@ proves_nothing(const struct settle *s, const struct attempt *row)
 	return row->maybe_charged || (f && f->job.kind == sp_JOB_INQUIRE);
 }
 
+/* Asking a processor for an outcome is on the record, whatever it said. */
+static enum err
+leave_inquiry(const struct settle *s)
+{
+	static const sp_operation_status said[_sp_outcome_ARRAYSIZE] = {
+		[sp_OUTCOME_APPROVED] = sp_OP_SUCCEEDED,
+		[sp_OUTCOME_DECLINED] = sp_OP_DECLINED,
+		[sp_OUTCOME_NOT_CHARGED] = sp_OP_FAILED,
+		[sp_OUTCOME_NOT_FOUND] = sp_OP_FAILED,
+	};
+	const struct flight *f = flight_of(s->r.attempt);
+	if (!f || f->job.kind != sp_JOB_INQUIRE)
+		return ERR_OK;
+	sp_operation_status status = (unsigned)s->r.outcome < _sp_outcome_ARRAYSIZE ? said[s->r.outcome] : sp_OP_NONE;
+	return leaves_processor(EVENT_INQUIRY, ledger.state->account, s->r.payment, ledger.state->merchant,
+	                        status ? status : sp_OP_UNKNOWN, s->r.operation);
+}
+
 static enum err
 act(void *arg)
 {
@@ -183,6 +201,8 @@ act(void *arg)
 	if ((e = find_row(s, op, &row, &has_row, &known)) || !known)
 		return e;
 	s->verdict = NO_NEWS;
+	if ((e = leave_inquiry(s)))
+		return e;
 	if (!s->was_open && (s->r.outcome == sp_OUTCOME_UNKNOWN || s->r.outcome == sp_OUTCOME_PENDING))
 		return has_row ? store_attempt_finish(ledger.store, row.id.text) : ERR_OK;
 	bool inquired = has_row && row.state == ATTEMPT_INQUIRING;

@@ -319,6 +319,7 @@ static void
 no_answer_is_unknown_and_is_inquired(void **state)
 {
 	sp_job_req job;
+	struct checkpoint before, after;
 	(void)state;
 	sp_payment_create_req req = payment_req(++keys, 1400, true);
 	struct call *c = create(&req, &job);
@@ -332,9 +333,12 @@ no_answer_is_unknown_and_is_inquired(void **state)
 	assert_int_equal(inquiry.kind, sp_JOB_INQUIRE);
 	assert_int_equal(inquiry.inquired, sp_KIND_AUTHORIZE);
 	assert_string_equal(inquiry.derived_key, job.derived_key);
-	/* still nothing: later, and later than the first time */
+	/* still nothing: later, and later than the first time; that it was asked is on the record */
 	sp_result_req r = result_of(&inquiry, sp_OUTCOME_UNKNOWN);
+	store_log_position(ledger.store, &before);
 	assert_true(courier_reports(&r));
+	store_log_position(ledger.store, &after);
+	assert_int_equal(after.size, before.size + 1);
 	fake_pass_ms(100);
 	assert_int_equal(fake_open(MSG_job), 0);
 	fake_pass_ms(2100);
