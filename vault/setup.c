@@ -293,8 +293,9 @@ setup_answer(struct vault *v, struct call *call, const sp_vault_init_req *req)
 		return;
 	}
 	/* Repeated after all was done: the same answer, so that a setup that was killed later on can go on. */
-	bool done = proc_init_mode() && v->boot.complete && v->db && strcmp(v->boot.install, req->install) == 0;
-	enum err e = done ? ERR_OK : v->boot.complete ? ERR_INITIALISED : prepare(v, req);
+	bool done = proc_init_mode() && v->boot.complete && strcmp(v->boot.install, req->install) == 0;
+	/* all was made, but the vault has only just started and is not open yet: ask again in a moment */
+	enum err e = done ? v->db ? ERR_OK : ERR_NOT_READY : v->boot.complete ? ERR_INITIALISED : prepare(v, req);
 	if (e != ERR_OK) {
 		call_reply(call, e, NULL);
 		return;

@@ -273,6 +273,20 @@ fill_officers(struct making *m, sp_vault_init_req *req)
 	return e;
 }
 
+/* The processes have only just started: the vault opens its store, the ledger waits for the vault. 30 s at most. */
+static enum err
+ask_until_open(struct client *c, enum msg number, const void *req, void *rep)
+{
+	enum err e = ERR_OK;
+	for (int tries = 0; tries < 300; tries++) {
+		e = client_ask(c, number, req, rep, 30000);
+		if (e != ERR_VAULT_SEALED && e != ERR_NOT_READY && e != ERR_LEDGER_AWAY && e != ERR_VAULT_AWAY)
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+	}
+	return e;
+}
+
 static enum err
 make_stores(struct making *m)
 {
@@ -293,7 +307,7 @@ make_stores(struct making *m)
 	snprintf(vault.node, sizeof vault.node, "a");
 	vault.test = true;
 	if ((e = fill_officers(m, &vault)) != ERR_OK ||
-		(e = client_ask(c, MSG_vault_init, &vault, &vault_rep, 30000)) != ERR_OK)
+		(e = ask_until_open(c, MSG_vault_init, &vault, &vault_rep)) != ERR_OK)
 		goto out;
 	snprintf(ledger.merchant, sizeof ledger.merchant, "demo");
 	snprintf(ledger.account, sizeof ledger.account, "simulator");
@@ -307,13 +321,7 @@ make_stores(struct making *m)
 	if ((e = read_pem(m->run->paths.etc, "clients/demo.crt", pem)) != ERR_OK ||
 		(e = ca_fingerprint(pem, ledger.client.cert_sha256, &ledger.client.not_after_ms)) != ERR_OK)
 		goto out;
-	/* the ledger asks the vault for its keys each second: wait until it has them */
-	for (int tries = 0; tries < 300; tries++) {
-		e = client_ask(c, MSG_ledger_init, &ledger, &ledger_rep, 30000);
-		if (e != ERR_VAULT_SEALED && e != ERR_NOT_READY && e != ERR_LEDGER_AWAY)
-			break;
-		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-	}
+	e = ask_until_open(c, MSG_ledger_init, &ledger, &ledger_rep);
 out:
 	client_close(c);
 	if (pid > 0) {

@@ -57,9 +57,19 @@ put_first(const sp_ledger_init_req *req)
 }
 
 static enum err
+count_client(void *arg, const sp_client_view *c)
+{
+	(void)c;
+	++*(unsigned *)arg;
+	return ERR_OK;
+}
+
+static enum err
 init_act(void *arg)
 {
 	struct first *f = arg;
+	unsigned clients = 0;
+	bool more;
 	static struct merchant m;
 	static sp_client_view client;
 	/* every step may be repeated: a second run finds what the first one made */
@@ -72,6 +82,11 @@ init_act(void *arg)
 		return e;
 	if (!f->req.has_client || store_client_by_cert(ledger.store, f->req.client.cert_sha256, &client) == ERR_OK)
 		return ERR_OK;
+	/* only the first client comes without an officer's signature, whoever can start us in init mode */
+	if ((e = store_client_list(ledger.store, "", 1, count_client, &clients, &more)))
+		return e;
+	if (clients)
+		return ERR_INITIALISED;
 	if (!f->req.client.created_at_ms)
 		f->req.client.created_at_ms = clock_wall_ms();
 	if ((e = store_client_put(ledger.store, &f->req.client)))
