@@ -84,9 +84,17 @@ shop_open(void **state)
 	snprintf(init.client.merchants[0], sizeof init.client.merchants[0], "other");
 	init.client.cert_sha256[0] = 8;
 	init.client.scopes = UINT64_C(1) << 5;
+	/* a second client needs an officer, in init mode too: only its merchant is made here, the client beneath */
+	c = fake_call(MSG_ledger_init, officer_side_init, &init);
+	assert_int_equal(fake_err(c), ERR_INITIALISED);
+	fake_done(c);
+	init.has_client = false;
 	c = fake_call(MSG_ledger_init, officer_side_init, &init);
 	assert_int_equal(fake_err(c), ERR_OK);
 	fake_done(c);
+	assert_int_equal(store_begin(ledger.store), ERR_OK);
+	assert_int_equal(store_client_put(ledger.store, &init.client), ERR_OK);
+	assert_int_equal(store_commit(ledger.store), ERR_OK);
 	return 0;
 }
 
