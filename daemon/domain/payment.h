@@ -34,7 +34,7 @@ enum payment_command_kind {
  *   CREATE    payment (pay_…), attempt, amount_minor, currency, account, rule, detail with `requested`
  *   CAPTURE   operation (cap_…, new), attempt, amount_minor (0: all that is left), final, detail or NULL
  *   VOID      operation (voi_…, new), attempt
- *   REFUND    operation (rcp_…, new), attempt, amount_minor (0: all that is left), reason, detail or NULL
+ *   REFUND    operation (ref_…, new), attempt, amount_minor (0: all that is left), reason, detail or NULL
  *   RESULT    result (courier's answer or an inquiry's; its operation "" or the payment's id is the authorization; its
  *             attempt is recorded), operation (cap_…, new: used if it says that an authorization also captured),
  *             expires_at_ms (used if an authorization succeeded)

@@ -106,7 +106,8 @@ read_one(const struct shape *s, const char *pair, size_t n, void *target, uint64
 
 		for (size_t k = 0; k < s->n && k < 64; k++)
 			names[k] = s->members[k].name;
-		complaints_add(c, ERR_QUERY, "?", str_nearest(name, names));
+		(void)snprintf(shown, sizeof(shown), "?%s", shape_may_show(name) ? name : "");
+		complaints_add(c, ERR_QUERY, shown, str_nearest(name, names));
 		return ERR_QUERY;
 	}
 	(void)snprintf(shown, sizeof(shown), "?%s", s->members[i].name);

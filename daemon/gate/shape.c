@@ -309,9 +309,9 @@ static const read_fn readers[] = {
 
 /* ── objects ── */
 
-/* A name that is repeated in a pointer: short, harmless letters, and no number that lost its way into a name. */
-static bool
-may_show(const char *name)
+/* A card number that lost its way into a name has more digits than that. */
+bool
+shape_may_show(const char *name)
 {
 	size_t n = strlen(name), digits = 0;
 
@@ -370,7 +370,7 @@ read_members(const struct shape *s, json_t *body, void *target, const char *poin
 	{
 		if (member_of(s, name))
 			continue;
-		if (may_show(name))
+		if (shape_may_show(name))
 			complain(c, ERR_UNKNOWN_MEMBER, pointer, name, nearest_of(s, name));
 		else
 			complaints_add(c, ERR_UNKNOWN_MEMBER, pointer, nearest_of(s, name));

@@ -74,6 +74,8 @@ struct complaints {
 	struct complaint at[COMPLAINTS_MAX];
 };
 void complaints_add(struct complaints *c, enum err code, const char *pointer, const char *nearest);
+/* May a name that no table knows be repeated to its sender? Short, harmless letters, at most four digits. */
+bool shape_may_show(const char *name);
 
 /* Once per process, before the jail: jansson's allocator wipes, its hash seed is drawn. */
 void shape_open(void);

@@ -203,12 +203,12 @@ refunds_of_all(struct store *s, const sp_list_query *q, const char (*merchants)[
 	struct id payment, refund;
 	uint32_t i = 0;
 
-	enum err e = bounds(q, "rcp", f.least, below);
+	enum err e = bounds(q, "ref", f.least, below);
 	if (e == ERR_OK)
 		e = s->ops->item_scan(s->kind, STORE_ITEM_REFUND, store_blob_of(below, sizeof below), true, find_refund, &f);
 	for (; i < f.n && i < f.want && e == ERR_OK; i++) {
 		id_unpack("pay", f.rows[i].payment, &payment);
-		id_unpack("rcp", f.rows[i].refund, &refund);
+		id_unpack("ref", f.rows[i].refund, &refund);
 		e = store_payment_load(s, payment.text, s->state);
 		if (e == ERR_OK && may_see(s->state->merchant, merchants, n_merchants) &&
 			(!*q->merchant || !strcmp(q->merchant, s->state->merchant)))
@@ -218,7 +218,7 @@ refunds_of_all(struct store *s, const sp_list_query *q, const char (*merchants)[
 		return e;
 	i -= e == ERR_LIMIT; /* the one that did not fit comes first on the next page */
 	if (i > 0 && i < f.n)
-		page_more(page, "rcp", f.rows[i - 1].refund);
+		page_more(page, "ref", f.rows[i - 1].refund);
 	return ERR_OK;
 }
 
@@ -279,7 +279,7 @@ store_refund_payment(struct store *s, const char *refund, struct id *payment_out
 	struct store_blob value;
 	bool found = false;
 
-	if (id_pack("rcp", refund, key) != ERR_OK)
+	if (id_pack("ref", refund, key) != ERR_OK)
 		return ERR_REFUND_NOT_FOUND;
 	enum err e = s->ops->item_get(s->kind, STORE_ITEM_REFUND, store_blob_of(key, sizeof key), &value, &found);
 	if (e != ERR_OK)

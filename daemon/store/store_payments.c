@@ -58,7 +58,7 @@ append_one(struct store *s, const uint8_t stream[STORE_ID_BYTES], const char *id
 	if (e != ERR_OK || ev->type != sp_EV_REFUND_REQUESTED)
 		return e;
 	/* Refunds have names of their own. */
-	e = id_pack("rcp", ev->body.operation, refund);
+	e = id_pack("ref", ev->body.operation, refund);
 	return e == ERR_OK ? s->ops->item_put(s->kind, STORE_ITEM_REFUND, store_blob_of(refund, sizeof refund),
 										  store_blob_of(stream, STORE_ID_BYTES))
 					   : e;

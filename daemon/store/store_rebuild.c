@@ -115,7 +115,7 @@ check_refunds(struct store_rebuild *r)
 		if (op->kind != sp_KIND_REFUND)
 			continue;
 		r->refunds++;
-		enum err e = id_pack("rcp", op->id, key);
+		enum err e = id_pack("ref", op->id, key);
 		if (e == ERR_OK)
 			e = s->ops->item_get(s->kind, STORE_ITEM_REFUND, store_blob_of(key, sizeof key), &value, &found);
 		if (e != ERR_OK)

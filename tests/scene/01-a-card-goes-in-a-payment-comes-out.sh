@@ -33,6 +33,7 @@ check "the rest is captured" is "$status $(member amount)" "201 2999"
 api POST "/v1/payments/$payment/refunds" r1 '{"amount":500}'
 check "a part is refunded" is "$status $(member status)" "201 succeeded"
 refund=$(member id)
+check "each id has its kind's prefix" is "${payment%%_*} ${refund%%_*}" "pay ref"
 api GET "/v1/refunds/$refund"
 check "the refund can be read" is "$status $(member amount)" "200 500"
 api POST "/v1/payments/$payment/refunds" r2 '{"amount":4500}'

@@ -24,7 +24,7 @@ payments:read|GET|/v1/payments|
 payments:read|GET|/v1/payments/$authorized|
 payments:read|GET|/v1/payments/$authorized/events|
 payments:read|GET|/v1/payments/$captured/refunds|
-payments:read|GET|/v1/refunds/rcp_00000000000000000000000000|
+payments:read|GET|/v1/refunds/ref_00000000000000000000000000|
 payments:write|POST|/v1/payments|{"amount":5,"currency":"EUR","token":"$kept"}
 payments:write|POST|/v1/payments/$authorized/capture|{}
 payments:write|POST|/v1/payments/$authorized/void|

@@ -227,7 +227,7 @@ texts_that_do_not_fit_are_refused(void **arg)
 	memset(longer, 'x', sizeof longer - 1);
 	longer[sizeof longer - 1] = 0;
 	scenario_reach(&s, sp_STATUS_CAPTURED);
-	struct payment_command c = {.kind = PAYMENT_REFUND, .operation = "rcp_1", .reason = longer, .actor = "test"};
+	struct payment_command c = {.kind = PAYMENT_REFUND, .operation = "ref_1", .reason = longer, .actor = "test"};
 	assert_int_equal(scenario_do(&s, &c), ERR_OUT_OF_RANGE);
 	c.reason = "x", c.operation = "";
 	assert_int_equal(scenario_do(&s, &c), ERR_EXISTS);
@@ -256,7 +256,7 @@ apply_refuses_what_no_decide_gave(void **arg)
 	assert_int_equal(payment_apply(s.state, s.state->id, &ev), ERR_RECORD_CORRUPT); /* authorized twice */
 	ev.type = sp_EV_REFUND_SUCCEEDED;
 	ev.body.kind = sp_KIND_REFUND;
-	strcpy(ev.body.operation, "rcp_none");
+	strcpy(ev.body.operation, "ref_none");
 	assert_int_equal(payment_apply(s.state, s.state->id, &ev), ERR_RECORD_CORRUPT); /* no such refund */
 	ev.type = sp_EV_PAYMENT_CAPTURED;
 	ev.body.kind = sp_KIND_CAPTURE;

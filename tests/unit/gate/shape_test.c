@@ -214,7 +214,10 @@ queries_are_as_strict_as_bodies(void **state)
 				 {"/v1/payments?limit=1x", ERR_QUERY, "?limit"},
 				 {"/v1/payments?limit=", ERR_QUERY, "?limit"},
 				 {"/v1/payments?limit=1&limit=2", ERR_QUERY, "?limit"},
-				 {"/v1/payments?limt=1", ERR_QUERY, "?"},
+				 {"/v1/payments?limt=1", ERR_QUERY, "?limt"},
+				 {"/v1/payments?4242424242424242=1", ERR_QUERY, "?"}, /* no number comes back, as a name neither */
+				 {"/v1/payments?%0dlimt=1", ERR_QUERY, "?"},
+				 {"/v1/payments?lim<t=1", ERR_QUERY, "?"},
 				 {"/v1/payments?limit", ERR_QUERY, "?"},
 				 {"/v1/payments?=1", ERR_QUERY, "?"},
 				 {"/v1/payments?&", ERR_QUERY, "?"},

@@ -151,7 +151,7 @@ static enum err
 request(struct bench *b, const char *payment, enum payment_command_kind kind, int64_t amount_minor, struct id *out)
 {
 	struct payment_command c = {.kind = kind, .amount_minor = amount_minor, .final = true, .reason = "because"};
-	id_new(kind == PAYMENT_REFUND ? "rcp" : "cap", ++b->at_ms, out);
+	id_new(kind == PAYMENT_REFUND ? "ref" : "cap", ++b->at_ms, out);
 	c.operation = out->text;
 	return command(b, payment, &c);
 }
@@ -204,7 +204,7 @@ a_payment_comes_back_as_it_was(void **arg)
 	assert_int_equal(v->version, 7);
 	OK(store_refund_payment(b->s, refund.text, &of));
 	assert_string_equal(of.text, payment.text);
-	assert_int_equal(store_refund_payment(b->s, "rcp_01ARZ3NDEKTSV4RRFFQ69G5FAV", &of), ERR_REFUND_NOT_FOUND);
+	assert_int_equal(store_refund_payment(b->s, "ref_01ARZ3NDEKTSV4RRFFQ69G5FAV", &of), ERR_REFUND_NOT_FOUND);
 	assert_int_equal(store_payment_view(b->s, "pay_01ARZ3NDEKTSV4RRFFQ69G5FAV", v), ERR_PAYMENT_NOT_FOUND);
 	assert_int_equal(store_payment_view(b->s, "tok_whatever", v), ERR_PAYMENT_NOT_FOUND);
 	must_rebuild(b);
@@ -311,7 +311,7 @@ keys_live_until_they_expire(void **arg)
 	bool found;
 
 	id_new("pay", T0, &row.payment);
-	id_new("rcp", T0, &refund.operation);
+	id_new("ref", T0, &refund.operation);
 	refund.payment = row.payment;
 	strcpy(refund.code, "invalid_state");
 	OK(store_begin(b->s));
@@ -988,7 +988,7 @@ random_work_leaves_both_kinds_the_same(void **arg)
 			bool undo = draw(6) == 0, look = draw(4) == 0;
 			size_t lengths[2];
 			enum err e[2];
-			id_new(step.what == 2 ? "rcp" : "cap", T0 + batch, &step.fresh);
+			id_new(step.what == 2 ? "ref" : "cap", T0 + batch, &step.fresh);
 			if (batch < 4)
 				step.what = 12;
 			for (unsigned k = 0; k < 2; k++) {
