@@ -12,7 +12,7 @@ day_text(int64_t ms, char out[CLOCK_TEXT_BYTES])
 	if (ms)
 		clock_text(ms, out), out[10] = 0;
 	else
-		snprintf(out, CLOCK_TEXT_BYTES, "–");
+		snprintf(out, CLOCK_TEXT_BYTES, "-");
 }
 
 static json_t *

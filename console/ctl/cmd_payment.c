@@ -7,6 +7,7 @@
 #include "console/ctl/ctl.h"
 #include "console/ctl/show.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/currency.h"
 #include "daemon/base/str.h"
 #include "daemon/wire/client.h"
 #include "policy/schema/wire.pb.h"
@@ -101,6 +102,24 @@ act_show(struct run *r)
 	return EXIT_CODE_DONE;
 }
 
+static void
+print_list(const json_t *payments)
+{
+	size_t i;
+	json_t *one;
+
+	printf("%-30s %-19s %20s  %s\n", "PAYMENT", "STATUS", "AMOUNT", "CREATED");
+	json_array_foreach(payments, i, one)
+	{
+		const struct currency *c = currency_by_code(text_of(one, "currency"));
+		char amount[32];
+
+		show_money((int64_t)json_integer_value(json_object_get(one, "amount")), c ? c->number : 0, amount);
+		printf("%-30s %-19s %20s  %s\n", text_of(one, "id"), text_of(one, "status"), amount,
+			   text_of(one, "created_at"));
+	}
+}
+
 static int
 act_list(struct run *r)
 {
@@ -128,12 +147,7 @@ act_list(struct run *r)
 	json_t *all = decode_all(rep.data.bytes, rep.data.size, sp_payment_view_fields, &view, render_payment);
 	if (r->json)
 		return ctl_print_json(json_pack("{so sb}", "payments", all, "has_more", (int)rep.has_more));
-	size_t i;
-	json_t *one;
-	printf("%-30s %-19s %14s %-4s %s\n", "PAYMENT", "STATUS", "AMOUNT", "", "CREATED");
-	json_array_foreach(all, i, one) printf("%-30s %-19s %14lld %-4s %s\n", text_of(one, "id"), text_of(one, "status"),
-										   (long long)json_integer_value(json_object_get(one, "amount")),
-										   text_of(one, "currency"), text_of(one, "created_at"));
+	print_list(all);
 	json_decref(all);
 	return EXIT_CODE_DONE;
 }

@@ -71,6 +71,12 @@ run sallyport --dir "$dir" status
 check "status while serving exits 0" is "$code" 0
 check "… its first line is the state" is "$(printf '%s' "$out" | head -1)" "serving — all well"
 check "… within 300 ms" below "$took_ms" 300
+for money in "1999 EUR 19.99" "1999 JPY 1999" "1999 KWD 1.999"; do
+	set -- $money
+	api POST /v1/payments "money-$2" "{\"amount\":$1,\"currency\":\"$2\",\"token\":\"tok_test_visa\"}"
+	run sallyport --dir "$dir" payment list --limit 1
+	check "$1 minor units of $2 are listed as $3" has "$out" " $3 $2 "
+done
 for c in status "key list" "client list" "payment list" "config check" "config show" "ledger rebuild" "help exit-codes"; do
 	run sallyport --dir "$dir" --json $c
 	check "$c --json exits 0" is "$code" 0
