@@ -326,7 +326,7 @@ read_plain(struct tls *t)
 	 * The end, with perhaps some bytes before it. The owner hears of the bytes first, and of the end from the loop,
 	 * because the first call may free us.
 	 */
-	t->flags =
+	t->why =
 		r == 0 || r == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || r == MBEDTLS_ERR_SSL_CONN_EOF ? ERR_OK : ERR_PROTOCOL;
 	if (!more) {
 		end(t, t->why);

@@ -496,6 +496,33 @@ the_last_answer_arrives_before_the_end(void **state)
 	over(&e, &p);
 }
 
+/* A record that was changed on its way is no end of the conversation: what came before it counts, and all is over. */
+static void
+a_broken_record_is_no_clean_end(void **state)
+{
+	static const uint8_t broken[] = {23, 3,  3,  0,  32, 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,
+									 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32};
+
+	(void)state;
+	for (int with_question = 0; with_question < 2; with_question++) {
+		struct end e;
+		struct peer_side p;
+
+		connect_both(&e, &p, 0);
+		use_identity(&p, &client, MBEDTLS_SSL_VERSION_TLS1_3);
+		shake(&e, &p);
+		if (with_question)
+			assert_int_equal(mbedtls_ssl_write(&p.ssl, (const unsigned char *)"question", 8), 8);
+		assert_int_equal(send(p.fd, broken, sizeof(broken), 0), sizeof(broken));
+		settle(&e);
+		assert_int_equal(e.got.len, with_question ? 8 : 0);
+		assert_true(e.ended);
+		assert_int_equal(e.why, ERR_PROTOCOL);
+		assert_int_equal(tls_write(e.tls, "x", 1), ERR_PEER_AWAY);
+		over(&e, &p);
+	}
+}
+
 /* Handshakes cost milliseconds: between two steps of them an open connection is served. */
 static void
 open_connections_are_served_between_handshakes(void **state)
@@ -717,6 +744,7 @@ main(void)
 		cmocka_unit_test(a_request_in_one_piece_with_the_handshake_is_read),
 		cmocka_unit_test(an_owner_that_does_not_eat_stops_the_reading),
 		cmocka_unit_test(the_last_answer_arrives_before_the_end),
+		cmocka_unit_test(a_broken_record_is_no_clean_end),
 		cmocka_unit_test(open_connections_are_served_between_handshakes),
 		cmocka_unit_test(material_that_does_not_fit_is_refused),
 		cmocka_unit_test(x25519_is_that_of_the_standard),
