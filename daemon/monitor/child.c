@@ -105,3 +105,17 @@ child_start(const struct site *s, enum process process, unsigned index, int cont
 	*pid_out = pid;
 	return ERR_OK;
 }
+
+void
+child_kill(const struct site *s, enum process process, pid_t pid)
+{
+	/* not yet dropped, or the same user, or a host that leaves us the right */
+	if (kill(pid, SIGKILL) == 0 || errno != EPERM)
+		return;
+	/* the pid is our child's and unburied, so it is nobody else's; the messenger is buried with all others */
+	pid_t messenger = fork();
+	if (messenger == 0)
+		_exit(become(s, process) && kill(pid, SIGKILL) == 0 ? 0 : 126);
+	if (messenger < 0)
+		log_warn("a process can't be killed", LOG_S("process", process_name(process)), LOG_S("cause", strerror(errno)));
+}

@@ -15,5 +15,10 @@
  *   Returns   ERR_OK · ERR_MEMORY (fork). A program that can't be run exits with 127.
  */
 enum err child_start(const struct site *s, enum process process, unsigned index, int control, pid_t *pid_out) MUST;
+/*
+ * child_kill(s, process, pid)
+ *   SIGKILL, sent as the process's own user: the monitor has no right to signal others (CAP_KILL), and needs none.
+ */
+void child_kill(const struct site *s, enum process process, pid_t pid);
 
 #endif

@@ -397,7 +397,7 @@ family_open(struct site *s, struct event_base *base)
 	atomic_store(&family.page->heartbeat_mono_ms, clock_mono_ms());
 	snprintf(family.page->user, sizeof family.page->user, "%.31s", pw ? pw->pw_name : "?");
 	snprintf(family.page->jail, sizeof family.page->jail, "%s",
-			 s->root ? "setuid, setgid, kill only" : "no new privileges");
+			 s->root ? "setuid, setgid only" : "no new privileges");
 	atomic_store(&family.page->state, PAGE_SERVING);
 	return ERR_OK;
 }

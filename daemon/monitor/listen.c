@@ -101,15 +101,18 @@ listen_unix(const char *path, const char *group, int *fd_out, struct buf *why)
 	}
 	const struct group *g = getgrnam(group);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* the mode is right from the first moment on, and no link is followed */
+	gid_t own = getegid();
+	/* mode and group are right from the first moment on, no link is followed, and no right to give files away is needed */
 	mode_t mask = umask(g ? 0117 : 0177);
+	bool as_group = g && setegid(g->gr_gid) == 0;
 	unlink(path); /* we hold the lock: it is a dead one's */
 	bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
+	bool back = !as_group || setegid(own) == 0;
 	umask(mask);
 	/* who is no member of the group can't give it: then the owner alone gets in */
-	if (bound && g && lchown(path, (uid_t)-1, g->gr_gid) != 0)
+	if (bound && g && !as_group && lchown(path, (uid_t)-1, g->gr_gid) != 0)
 		bound = chmod(path, 0600) == 0;
-	if (!bound || listen(fd, 64) != 0) {
+	if (!bound || !back || listen(fd, 64) != 0) {
 		say(why, "can't make the desk's socket", path);
 		if (fd >= 0)
 			close(fd);

@@ -1,13 +1,14 @@
 #include "daemon/monitor/member.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/monitor/child.h"
+#include "daemon/monitor/family.h"
 
 const char *
 member_title(const struct member *m, char out[MEMBER_TITLE_BYTES])
@@ -50,5 +51,5 @@ member_end(struct member *m, const char *why)
 		return;
 	log_warn("killing a process", LOG_S("process", member_title(m, title)), LOG_S("why", why));
 	m->killed = true;
-	kill(m->pid, SIGKILL);
+	child_kill(family.site, m->process, m->pid);
 }

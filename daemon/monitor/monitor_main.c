@@ -4,7 +4,7 @@
  * Holds alone: the right to start the others under their users, the listening sockets, the PIN's memfd (it never reads
  *   it again), the binaries that it opened at its start. Parses no client's input and holds no key.
  * Answers: ready, hung (vault), cut (all). Says: give, go, reload, stop; ledger_note.
- * Jail: no_new_privs, not dumpable, no cores; as root CAP_SETUID, CAP_SETGID and CAP_KILL only.
+ * Jail: no_new_privs, not dumpable, no cores; as root CAP_SETUID and CAP_SETGID only.
  * Files: sallyport.conf and sallyport.conf.d, tls/ (for the gates), credentials/hsm-pin (test installations only),
  *   run/lock, run/desk.sock.
  * Signals: TERM, INT stop (0); HUP reads the configuration again; a second TERM stops at once.

@@ -184,12 +184,14 @@ open_dirs(struct site *s, struct buf *why)
 			say(why, "can't make the directory", path);
 			return ERR_PERMISSION;
 		}
-		s->dirs[p] = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		/* a place only: its process looks inside under its own user, so that we need no right over others' files */
+		s->dirs[p] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (s->dirs[p] < 0 || fstat(s->dirs[p], &st) != 0) {
 			say(why, "can't open the directory", path);
 			return ERR_PERMISSION;
 		}
-		if (s->root && st.st_uid != s->users[p].uid && fchown(s->dirs[p], s->users[p].uid, s->users[p].gid) != 0) {
+		if (s->root && st.st_uid != s->users[p].uid && 
+			fchownat(s->dirs[p], "", s->users[p].uid, s->users[p].gid, AT_EMPTY_PATH) != 0) {
 			say(why, "can't give the directory to its process's user", path);
 			return ERR_PERMISSION;
 		}
@@ -317,7 +319,7 @@ site_drop_rights(const struct site *s)
 	capng_select_t what = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS;
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_SETUID, CAP_SETGID,
-					  CAP_KILL, -1) != 0 ||
+					  -1) != 0 ||
 		capng_apply(what) != 0)
 		return ERR_JAIL;
 	return ERR_OK;
