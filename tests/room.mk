@@ -11,8 +11,9 @@ list-fuzz:
 # The rooms check with its planted faults.
 dist_check_SCRIPTS += tests/rooms
 TESTS += tests/rooms
-# Figures, not tests: prints a table beside the machine's own ceilings.
-bench: all
-	$(top_srcdir)/tests/bench/run.py $(abs_builddir) $(BENCH)
+# Figures, not tests: a table beside the machine's own ceilings, and beside the peers of the directory PEERS. BENCH: some rows, options.
+bench: all tests/bench/store_bench tests/bench/ledger_fill
+	$(top_srcdir)/tests/bench/run.py $(abs_builddir) $(BENCH) $(if $(PEERS),--peers $(PEERS))
 .PHONY: bench
-EXTRA_DIST += tests/bench/run.py tests/bench/mtlsload.c tests/bench/sqlbench.c
+EXTRA_DIST += tests/bench/run.py tests/bench/rig.py tests/bench/rows.py tests/bench/report.py tests/bench/plot.py \
+	tests/bench/mtlsload.c tests/bench/sqlbench.c

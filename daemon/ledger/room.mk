@@ -37,3 +37,7 @@ tests_unit_ledger_side_test_SOURCES = tests/unit/ledger/side_test.c $(ledger_sho
 tests_unit_ledger_side_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
 tests_unit_ledger_side_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_wall_ms -Wl,--wrap=store_commit
 endif
+
+EXTRA_PROGRAMS += tests/bench/ledger_fill
+tests_bench_ledger_fill_SOURCES = tests/bench/ledger_fill.c tests/bench/fill.h tests/bench/fill.c
+tests_bench_ledger_fill_LDADD = $(LIB_STORE) $(LIB_WIRE) $(LIB_BASE)

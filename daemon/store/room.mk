@@ -23,7 +23,7 @@ tests_unit_store_store_fault_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pwrite64,--
 endif
 
 EXTRA_PROGRAMS += tests/bench/store_bench
-tests_bench_store_bench_SOURCES = tests/bench/store_bench.c
+tests_bench_store_bench_SOURCES = tests/bench/store_bench.c tests/bench/fill.h tests/bench/fill.c
 tests_bench_store_bench_LDADD = $(LIB_STORE) $(LIB_SCHEMA)
 
 if FUZZERS
