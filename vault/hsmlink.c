@@ -1,5 +1,6 @@
 #include "vault/hsmlink.h"
 
+#include <sodium.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@ static struct {
 	struct secret *pin;
 	enum err cause;
 	bool asking_login, asking_status, pin_refused;
+	unsigned pins, asked_pin; /* how many were read, and which one the log-in was asked with */
 	uint64_t told_hung_epoch;
 	int64_t lost_at_ms;
 	sp_hsm_status_rep status;
@@ -27,7 +29,7 @@ static struct {
 /* ── the PIN ── */
 
 static enum err
-read_pin(int fd)
+read_pin(int fd, struct secret **out)
 {
 	char text[PIN_MAX + 2];
 	/* pread: a restarted vault is given the same descriptor, with the offset where it was left */
@@ -38,7 +40,7 @@ read_pin(int fd)
 	if (e == ERR_OK && (n == 0 || n > PIN_MAX))
 		e = n == 0 ? ERR_HSM_PIN_MISSING : ERR_OUT_OF_RANGE;
 	if (e == ERR_OK)
-		e = secret_copy(text, (size_t)n, &hl.pin);
+		e = secret_copy(text, (size_t)n, out);
 	mem_wipe(text, sizeof text);
 	return e;
 }
@@ -50,7 +52,7 @@ hsmlink_open(struct vault *v, int pin_fd, const struct hsmlink_hooks *hooks)
 	hl.v = v;
 	hl.hooks = hooks;
 	if (pin_fd >= 0) {
-		e = read_pin(pin_fd);
+		e = read_pin(pin_fd, &hl.pin);
 		close(pin_fd);
 	}
 	if (!hl.pin)
@@ -113,7 +115,7 @@ logged_in(void *arg, enum err e, const void *rep)
 	}
 	if (e == ERR_DEADLINE)
 		tell_hung_once(v);
-	hl.pin_refused = e == ERR_HSM_PIN;
+	hl.pin_refused = e == ERR_HSM_PIN && hl.asked_pin == hl.pins;
 	hl.cause = e == ERR_DEADLINE || e == ERR_PEER_AWAY ? ERR_HSM_AWAY : e;
 	hl.hooks->failed(v, hl.cause);
 }
@@ -127,7 +129,32 @@ log_in(struct vault *v)
 	req.pin.size = (pb_size_t)hl.pin->len;
 	memcpy(req.pin.bytes, hl.pin->bytes, hl.pin->len);
 	hl.asking_login = ask_hsm_login(v->hsm, &req, LOGIN_DEADLINE_MS, logged_in, v) == ERR_OK;
+	hl.asked_pin = hl.pins;
 	mem_wipe(&req, sizeof req);
+}
+
+void
+hsmlink_renew(struct vault *v, int pin_fd)
+{
+	struct secret *pin = NULL;
+	if (pin_fd < 0)
+		return;
+	enum err e = v->hsm_in ? ERR_OK : read_pin(pin_fd, &pin);
+	close(pin_fd);
+	if (e != ERR_OK)
+		log_warn("the new PIN can't be used", LOG_E("cause", e));
+	/* the same that was refused would cost the token another of its few tries */
+	bool known = pin && hl.pin && pin->len == hl.pin->len && sodium_memcmp(pin->bytes, hl.pin->bytes, pin->len) == 0;
+	if (!pin || known) {
+		secret_free(pin);
+		return;
+	}
+	secret_free(hl.pin);
+	hl.pin = pin;
+	hl.pins++;
+	hl.pin_refused = false;
+	hl.cause = ERR_HSM_AWAY;
+	log_in(v);
 }
 
 void

@@ -18,6 +18,8 @@ struct hsmlink_hooks {
 
 /* pin_fd: the monitor's gift, or -1; read and closed. ERR_IO · ERR_OUT_OF_RANGE · ERR_MEMORY · ERR_CVC_ROOM. */
 enum err hsmlink_open(struct vault *v, int pin_fd, const struct hsmlink_hooks *hooks) MUST;
+/* A PIN that was read anew, after a reload; -1: none came. A log-in that failed is tried with it, if it is another. */
+void hsmlink_renew(struct vault *v, int pin_fd);
 bool hsmlink_has_pin(void);
 /* The PIN for hsm_init_token. Borrowed; NULL without one. */
 const struct secret *hsmlink_pin(void);

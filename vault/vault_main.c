@@ -125,6 +125,13 @@ read_conf(void)
 										 .hsm_deadline_ms = (uint32_t)conf_int(c, CONF_HSM_DEADLINE)};
 }
 
+static void
+on_reload(void)
+{
+	read_conf();
+	hsmlink_renew(&vault, proc_gift(sp_gift_GIFT_PIN, NULL));
+}
+
 static enum err
 before_jail(void)
 {
@@ -221,7 +228,7 @@ main(int argc, char **argv)
 										  .after_jail = after_jail,
 										  .on_peer = on_peer,
 										  .on_turn = on_turn,
-										  .on_reload = read_conf,
+										  .on_reload = on_reload,
 										  .on_stop = on_stop,
 										  .arena_bytes = KEYRING_ARENA_BYTES + CVC_ARENA_BYTES + 4096};
 	return proc_run(&spec, argc, argv);

@@ -53,7 +53,7 @@ readiness_refusal(bool effect)
 	case PAGE_REFUSING:
 		return effect ? (h.cause ? h.cause : ERR_LIMIT) : ERR_OK;
 	case PAGE_SEALED:
-		return h.cause ? h.cause : ERR_VAULT_SEALED;
+		return ERR_VAULT_SEALED; /* what is missing is the operator's to know: /health, /readyz and status say it */
 	case PAGE_STARTING:
 		return h.cause ? h.cause : ERR_NOT_READY;
 	case PAGE_STOPPING:

@@ -66,6 +66,16 @@ gift_tls(const struct member *to)
 			   : e;
 }
 
+enum err
+gift_pin(const struct member *to)
+{
+	int pin = family.site->pin;
+	/* one description for every life of the vault: back to its start */
+	if (pin >= 0 && lseek(pin, 0, SEEK_SET) != 0)
+		return ERR_IO;
+	return give(to, sp_gift_GIFT_PIN, NULL, "hsm-pin", pin, 0);
+}
+
 static enum err
 give_owner(const struct member *to)
 {
@@ -86,10 +96,7 @@ gift_all(const struct member *to)
 		return e;
 	switch (to->process) {
 	case PROCESS_VAULT:
-		/* one description for every life of the vault: back to its start */
-		if (s->pin >= 0 && lseek(s->pin, 0, SEEK_SET) != 0)
-			return ERR_IO;
-		return give(to, sp_gift_GIFT_PIN, NULL, "hsm-pin", s->pin, 0);
+		return gift_pin(to);
 	case PROCESS_GATE:
 		e = give(to, sp_gift_GIFT_LISTEN, NULL, "api", s->gate[to->index], 0);
 		return e == ERR_OK ? gift_tls(to) : e;

@@ -13,6 +13,8 @@
 enum err gift_all(const struct member *to) MUST;
 /* The certificate files as they are now, to a gate. */
 enum err gift_tls(const struct member *to) MUST;
+/* The PIN as it was read last, to the vault; nothing where there is none. */
+enum err gift_pin(const struct member *to) MUST;
 /* One end of the pair that links it with another member; fd is borrowed. */
 enum err gift_peer(const struct member *to, const struct member *other, int fd, uint64_t epoch) MUST;
 

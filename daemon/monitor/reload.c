@@ -10,6 +10,15 @@
 #include "daemon/monitor/notify.h"
 #include "policy/schema/wire.pb.h"
 
+/* A credential that came or was corrected: a sealed vault tries it, an open one has no use for it. */
+static void
+hand_pin(const struct member *m)
+{
+	site_read_pin(family.site);
+	if (gift_pin(m) != ERR_OK)
+		log_warn("the credential hsm-pin could not be given", LOG_S("next", "restart"));
+}
+
 /* To everyone who runs. One that does not take it starts anew, with the new one: all have the same or none serves. */
 static void
 hand_out(const sp_reload_req *req)
@@ -18,6 +27,8 @@ hand_out(const sp_reload_req *req)
 		struct member *m = &family.members[i];
 		if (m->pid && m->process == PROCESS_GATE && gift_tls(m) != ERR_OK)
 			log_warn("a certificate file could not be given", LOG_I("gate", m->index));
+		if (m->pid && m->process == PROCESS_VAULT)
+			hand_pin(m);
 		if (m->pid && hub_give(m->control, MSG_reload, req, -1) != ERR_OK)
 			member_end(m, "it does not read its new configuration");
 	}

@@ -190,7 +190,7 @@ open_dirs(struct site *s, struct buf *why)
 			say(why, "can't open the directory", path);
 			return ERR_PERMISSION;
 		}
-		if (s->root && st.st_uid != s->users[p].uid && 
+		if (s->root && st.st_uid != s->users[p].uid &&
 			fchownat(s->dirs[p], "", s->users[p].uid, s->users[p].gid, AT_EMPTY_PATH) != 0) {
 			say(why, "can't give the directory to its process's user", path);
 			return ERR_PERMISSION;
@@ -231,9 +231,9 @@ site_memfd(const char *name, const void *bytes, size_t n)
 	return -1;
 }
 
-/* The credential of systemd; in a test installation else the file that init made. No PIN: the vault stays sealed. */
-static void
-open_pin(struct site *s)
+/* The credential of systemd; in a test installation else the file that init made. */
+void
+site_read_pin(struct site *s)
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	char path[SITE_PATH_BYTES], pin[PIN_BYTES_MAX + 2];
@@ -248,9 +248,13 @@ open_pin(struct site *s)
 	close(fd);
 	while (n > 0 && (pin[n - 1] == '\n' || pin[n - 1] == '\r'))
 		n--;
-	if (n > 0 && n <= PIN_BYTES_MAX)
-		s->pin = site_memfd("hsm-pin", pin, (size_t)n);
+	int fresh = n > 0 && n <= PIN_BYTES_MAX ? site_memfd("hsm-pin", pin, (size_t)n) : -1;
 	mem_wipe(pin, sizeof pin);
+	if (fresh < 0)
+		return;
+	if (s->pin >= 0)
+		close(s->pin);
+	s->pin = fresh;
 }
 
 int
@@ -303,7 +307,7 @@ site_open(const char *dir, const char *libexec, bool init, struct site *s, struc
 		(e = open_dirs(s, why)) != ERR_OK || (e = open_binaries(s, libexec, why)) != ERR_OK ||
 		(e = check_tls(s, why)) != ERR_OK || (e = open_listeners(s, why)) != ERR_OK)
 		return e;
-	open_pin(s);
+	site_read_pin(s);
 	return ERR_OK;
 }
 
@@ -318,8 +322,8 @@ site_drop_rights(const struct site *s)
 	capng_get_caps_process();
 	capng_select_t what = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS;
 	capng_clear(CAPNG_SELECT_BOTH);
-	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_SETUID, CAP_SETGID,
-					  -1) != 0 ||
+	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_SETUID, CAP_SETGID, -1) !=
+			0 ||
 		capng_apply(what) != 0)
 		return ERR_JAIL;
 	return ERR_OK;

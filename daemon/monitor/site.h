@@ -47,6 +47,8 @@ struct site {
 enum err site_open(const char *dir, const char *libexec, bool init, struct site *s, struct buf *why) MUST;
 /* Is this process started here (all, or only those of --init)? */
 bool site_runs(const struct site *s, enum process p);
+/* Read the credential hsm-pin anew; s->pin stays as it is (-1 at first: the vault stays sealed) where there is none. */
+void site_read_pin(struct site *s);
 /* A file below tls/ opened for reading, -1: it is not there. */
 int site_tls(const struct site *s, const char *name);
 /* Keep only the right to start children as their users and to stop them. ERR_JAIL. */
