@@ -120,6 +120,14 @@ logged_in(void *arg, enum err e, const void *rep)
 	hl.hooks->failed(v, hl.cause);
 }
 
+/* Keys are made one by one during setup: they prove something when it is complete. */
+static uint32_t
+proving(const struct vault *v)
+{
+	const struct boot_key *ahk = v->boot.complete ? boot_active(&v->boot, KEY_AHK) : NULL;
+	return ahk ? ahk->generation : 0;
+}
+
 static void
 log_in(struct vault *v)
 {
@@ -128,6 +136,7 @@ log_in(struct vault *v)
 		return;
 	req.pin.size = (pb_size_t)hl.pin->len;
 	memcpy(req.pin.bytes, hl.pin->bytes, hl.pin->len);
+	req.ahk = proving(v);
 	hl.asking_login = ask_hsm_login(v->hsm, &req, LOGIN_DEADLINE_MS, logged_in, v) == ERR_OK;
 	hl.asked_pin = hl.pins;
 	mem_wipe(&req, sizeof req);
@@ -190,6 +199,7 @@ void
 hsmlink_tick(struct vault *v)
 {
 	sp_hsm_status_req req = sp_hsm_status_req_init_zero;
+	req.ahk = proving(v);
 	log_in(v);
 	if (v->hsm_in && !hl.asking_status)
 		hl.asking_status = ask_hsm_status(v->hsm, &req, v->limits.hsm_deadline_ms, status_came, v) == ERR_OK;

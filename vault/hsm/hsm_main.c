@@ -35,6 +35,21 @@ static struct {
 	uint64_t operations;
 } hsm;
 
+/*
+ * A session looks alive until it is used, and random numbers come from a token whose keys are gone: only a key that
+ * works shows that it is our HSM. Before the first key is made there is only the drawing.
+ */
+static enum err
+prove(uint32_t ahk)
+{
+	static const uint8_t question[] = "sallyport/alive";
+	uint8_t bytes[32];
+	enum err e = ahk ? hsmkey_mac(hsm.p11, "ahk", ahk, question, sizeof question, bytes)
+					 : p11_random(hsm.p11, bytes, sizeof bytes);
+	mem_wipe(bytes, sizeof bytes);
+	return e;
+}
+
 /* ── the verbs: each fills its answer, which is zero before ── */
 
 static enum err
@@ -46,6 +61,10 @@ do_login(const void *req, void *rep)
 	/* the decoded request is ours until this returns, and nobody needs the PIN any more */
 	mem_wipe((void *)(uintptr_t)q->pin.bytes, q->pin.size);
 	if (e == ERR_OK)
+		e = prove(q->ahk);
+	if (e == ERR_HSM_AWAY || e == ERR_HSM_TOKEN || e == ERR_HSM_KEY)
+		p11_stop(hsm.p11);
+	if (e == ERR_OK)
 		log_info("logged in to the HSM", LOG_S("token", hsm.p11->token), LOG_S("maker", hsm.p11->manufacturer),
 				 LOG_S("wrap", p11_wrap_name(hsm.p11->power.wrap)));
 	return e;
@@ -55,11 +74,9 @@ static enum err
 do_status(const void *req, void *rep)
 {
 	sp_hsm_status_rep *a = rep;
+	const sp_hsm_status_req *q = req;
 	const struct p11 *p = hsm.p11;
-	uint8_t drawn[16];
-	(void)req;
-	/* a session looks alive until it is used: draw something */
-	enum err e = p->logged_in ? p11_random(hsm.p11, drawn, sizeof drawn) : ERR_OK;
+	enum err e = p->logged_in ? prove(q->ahk) : ERR_OK;
 	(void)snprintf(a->module, sizeof a->module, "%s", p->module);
 	(void)snprintf(a->manufacturer, sizeof a->manufacturer, "%s", p->manufacturer);
 	(void)snprintf(a->model, sizeof a->model, "%s", p->model);

@@ -248,6 +248,15 @@ p11_logout(struct p11 *p)
 	p->logged_in = false;
 }
 
+void
+p11_stop(struct p11 *p)
+{
+	p11_forget(p);
+	if (p->started)
+		(void)p11_kit_module_finalize(p->f);
+	p->started = p->session_open = p->logged_in = false;
+}
+
 enum err
 p11_run(struct p11 *p, p11_fn fn, void *arg)
 {

@@ -64,6 +64,11 @@ enum err p11_login(struct p11 *p, const uint8_t *pin, size_t pin_bytes) MUST;
 /* Out, until the next p11_login. */
 void p11_logout(struct p11 *p);
 /*
+ * C_Finalize: the next p11_login begins with C_Initialize. What a module found gone it may never look for again
+ * (SoftHSM reads its tokens once), so after a failure it starts anew and needs nobody to kill the broker.
+ */
+void p11_stop(struct p11 *p);
+/*
  * p11_init_token(p, label, pin, pin_bytes, existed_out)
  *   On the first slot with an uninitialised token: C_InitToken with a random SO PIN that nobody keeps, then C_InitPIN.
  * A token of that label with a user PIN is left as it is (*existed_out). Returns   ERR_OK · ERR_HSM_TOKEN (no free
