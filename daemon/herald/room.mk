@@ -2,6 +2,7 @@
 noinst_LIBRARIES += daemon/herald/libherald.a
 daemon_herald_libherald_a_SOURCES = daemon/herald/bus.h daemon/herald/bus.c daemon/herald/bus_file.c \
 	daemon/herald/bus_memory.h daemon/herald/bus_memory.c daemon/herald/cloudevent.h daemon/herald/cloudevent.c \
+	daemon/herald/plain_object.h daemon/herald/plain_object.c \
 	daemon/herald/outbox.h daemon/herald/outbox.c
 LIB_HERALD = daemon/herald/libherald.a $(LIB_WIRE) $(JANSSON_LIBS)
 EXTRA_DIST += daemon/herald/bus.def

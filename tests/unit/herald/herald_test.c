@@ -20,6 +20,7 @@
 #include "daemon/herald/bus_memory.h"
 #include "daemon/herald/cloudevent.h"
 #include "daemon/herald/outbox.h"
+#include "daemon/herald/plain_object.h"
 #include "daemon/wire/proc.h"
 
 static struct conf *conf;
@@ -128,6 +129,61 @@ an_entry_becomes_a_cloudevent_on_one_line(void **state)
 		assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789"), strlen(name));
 	json_decref(event);
 	mem_free(line);
+}
+
+/* Each of `yes`, and everything that one changed or dropped byte makes of it: a yes is a parser's yes. */
+static void
+what_is_plain_a_parser_takes_too(void **state)
+{
+	static const char *const yes[] = {
+		"{}",
+		"{\"a\":0,\"b\":[],\"c\":{\"a\":[true,false,null,{\"a\":123456789012345678}]},\"d\":\"x y\"}",
+		"{\"id\":\"pay_1\",\"amount\":{\"minor\":4999,\"currency\":\"EUR\"},\"list\":[\"a\",\"a\",10]}",
+	};
+	static const char *const no[] = {
+		"",
+		"[]",
+		"1",
+		"{\"a\":1,\"a\":2}",
+		"{\"a\":{\"b\":1,\"c\":2,\"b\":3}}",
+		"{\"a\":01}",
+		"{\"a\":1.5}",
+		"{\"a\":1e5}",
+		"{\"a\":}",
+		"{\"a\":1,}",
+		"{\"a\":[1,]}",
+		"{\"a\":tru}",
+		"{\"a\":1}x",
+		"{\"a\":1",
+		"{\"a\":\"\\u0061\"}",
+		"{\"a\":1234567890123456789}",
+		"{\"a\":\"\x80\"}",
+		"{\"a\":[[[[[[[[[[1]]]]]]]]]]}",
+	};
+	static const char changes[] = "\"\\{}[],:0 19.e-a\n\x80";
+	(void)state;
+	for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+		assert_false(plain_object((const uint8_t *)no[i], strlen(no[i])));
+	for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
+		size_t n = strlen(yes[i]);
+		assert_true(plain_object((const uint8_t *)yes[i], n));
+		for (size_t at = 0; at < n; at++)
+			for (size_t c = 0; c < sizeof changes + 1; c++) {
+				char text[160];
+				size_t m = n;
+				memcpy(text, yes[i], n);
+				if (c < sizeof changes)
+					text[at] = changes[c];
+				else
+					memmove(text + at, text + at + 1, --m - at);
+				if (!plain_object((const uint8_t *)text, m))
+					continue;
+				assert_null(memchr(text, '\n', m));
+				json_t *data = json_loadb(text, m, JSON_REJECT_DUPLICATES, NULL);
+				assert_true(json_is_object(data));
+				json_decref(data);
+			}
+	}
 }
 
 static void
@@ -418,6 +474,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_entry_becomes_a_cloudevent_on_one_line),
+		cmocka_unit_test(what_is_plain_a_parser_takes_too),
 		cmocka_unit_test(what_is_empty_is_left_out_and_what_is_no_event_is_refused),
 		cmocka_unit_test(a_sink_takes_in_order_and_answers_at_the_end_of_the_turn),
 		cmocka_unit_test(the_file_drops_a_cut_off_line_and_follows_a_rotation),
