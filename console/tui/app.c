@@ -47,6 +47,49 @@ go(struct app *a, int screen)
 #include "console/tui/screens.def"
 #undef SCREEN
 
+/* Rows are selected; a body without them, or one row in full that is longer than the window, is scrolled. */
+static bool
+scrolls(const struct app *a)
+{
+	return a->rows == 0 || (a->open && a->beyond > 0);
+}
+
+static int
+clamp(int value, int most)
+{
+	return value < 0 || most < 0 ? 0 : value > most ? most : value;
+}
+
+static void
+go_by(struct app *a, int by)
+{
+	if (scrolls(a))
+		a->scroll = clamp(a->scroll + by, a->beyond);
+	else
+		a->selected = clamp(a->selected + by, a->rows - 1);
+}
+
+static bool
+can_go_down(const struct app *a)
+{
+	return scrolls(a) ? a->scroll < a->beyond : a->selected + 1 < a->rows;
+}
+static bool
+can_go_up(const struct app *a)
+{
+	return scrolls(a) ? a->scroll > 0 : a->selected > 0;
+}
+static bool
+can_open(const struct app *a)
+{
+	return a->rows > 0 && !a->open;
+}
+static bool
+can_go_back(const struct app *a)
+{
+	return a->open || a->filter[0];
+}
+
 static void
 act_next(struct app *a)
 {
@@ -55,19 +98,27 @@ act_next(struct app *a)
 static void
 act_down(struct app *a)
 {
-	if (a->selected + 1 < a->rows)
-		a->selected++;
+	go_by(a, 1);
 }
 static void
 act_up(struct app *a)
 {
-	if (a->selected > 0)
-		a->selected--;
+	go_by(a, -1);
+}
+static void
+act_page_down(struct app *a)
+{
+	go_by(a, a->room > 1 ? a->room - 1 : 1);
+}
+static void
+act_page_up(struct app *a)
+{
+	go_by(a, a->room > 1 ? 1 - a->room : -1);
 }
 static void
 act_open(struct app *a)
 {
-	a->open = a->rows > 0;
+	a->open = true;
 	a->scroll = 0;
 }
 static void
@@ -76,6 +127,7 @@ act_back(struct app *a)
 	if (!a->open)
 		a->filter[0] = 0;
 	a->open = false;
+	a->scroll = 0;
 }
 static void
 act_filter(struct app *a)
@@ -94,7 +146,7 @@ act_help(struct app *a)
 {
 	a->mode = MODE_HELP;
 	a->typed[0] = 0;
-	a->selected = 0;
+	a->help_selected = 0;
 }
 static void
 act_mouse(struct app *a)
@@ -119,17 +171,19 @@ static const struct binding global[] = {
 #include "console/tui/screens.def"
 #undef SCREEN
 	{'\t', "Tab", "next", "the next screen", act_next},
-	{'j', "j", "down", "one row down (also the arrow)", act_down},
-	{'k', "k", "up", "one row up (also the arrow)", act_up},
-	{'\n', "Enter", "open", "the selected row in full", act_open},
-	{27, "Esc", "back", "back; again: no filter", act_back},
+	{'j', "j", "down", "one row down (also the arrow)", act_down, can_go_down},
+	{'k', "k", "up", "one row up (also the arrow)", act_up, can_go_up},
+	{' ', "Space", "page-down", "a page down (also PgDn)", act_page_down, can_go_down},
+	{'b', "b", "page-up", "a page up (also PgUp)", act_page_up, can_go_up},
+	{'\n', "Enter", "open", "the selected row in full", act_open, can_open},
+	{27, "Esc", "back", "back; again: no filter", act_back, can_go_back},
 	{'/', "/", "filter", "show only rows with a text", act_filter},
 	{':', ":", "command", "run an action by its name", act_command},
 	{'r', "r", "refresh", "ask again now", act_refresh},
 	{'m', "m", "mouse", "mouse reporting on or off", act_mouse},
 	{'?', "?", "help", "the keys that work now", act_help},
 	{'q', "q", "quit", "leave the console", act_quit},
-	{0, NULL, NULL, NULL, NULL},
+	{0, NULL, NULL, NULL, NULL, NULL},
 };
 
 const struct screen *const *
@@ -144,9 +198,11 @@ app_bindings(const struct app *a, const struct binding *out[], int max)
 	int n = 0;
 	const struct binding *own = screens[a->screen]->bindings;
 	for (const struct binding *b = own; b && b->name && n < max; b++)
-		out[n++] = b;
+		if (!b->works || b->works(a))
+			out[n++] = b;
 	for (const struct binding *b = global; b->name && n < max; b++)
-		out[n++] = b;
+		if (!b->works || b->works(a))
+			out[n++] = b;
 	return n;
 }
 
@@ -199,19 +255,17 @@ key_in_help(struct app *a, int key)
 
 	if (key == 27 || (key == '?' && !a->typed[0])) {
 		a->mode = MODE_SCREEN;
-		a->selected = 0;
 	} else if (key == KEY_DOWN) {
-		a->selected += a->selected + 1 < n;
+		a->help_selected = clamp(a->help_selected + 1, n - 1);
 	} else if (key == KEY_UP) {
-		a->selected -= a->selected > 0;
+		a->help_selected = clamp(a->help_selected - 1, n - 1);
 	} else if (key == '\n' && n > 0) {
-		const struct binding *b = shown[a->selected < n ? a->selected : n - 1];
+		const struct binding *b = shown[clamp(a->help_selected, n - 1)];
 		a->mode = MODE_SCREEN;
-		a->selected = 0;
 		b->act(a);
 	} else {
 		type(a->typed, sizeof a->typed, key);
-		a->selected = 0;
+		a->help_selected = 0;
 	}
 }
 
@@ -249,7 +303,7 @@ app_key(struct app *a, int key)
 		return;
 	}
 	a->note[0] = 0;
-	key = key == KEY_DOWN ? 'j' : key == KEY_UP ? 'k' : key;
+	key = key == KEY_DOWN ? 'j' : key == KEY_UP ? 'k' : key == KEY_NPAGE ? ' ' : key == KEY_PPAGE ? 'b' : key;
 	for (int i = 0; i < n; i++)
 		if (all[i]->key == key) {
 			all[i]->act(a);
@@ -398,8 +452,8 @@ draw_help(struct app *a, struct view *v)
 
 	view_add(v, LOOK_TITLE, " Keys that work now");
 	for (int i = 0; i < n; i++)
-		view_add(v, i == a->selected ? LOOK_SELECTED : LOOK_PLAIN, " %s %-6s %-10s %s", i == a->selected ? "▸" : " ",
-				 shown[i]->show, shown[i]->name, shown[i]->what);
+		view_add(v, i == a->help_selected ? LOOK_SELECTED : LOOK_PLAIN, " %s %-6s %-10s %s",
+				 i == a->help_selected ? "▸" : " ", shown[i]->show, shown[i]->name, shown[i]->what);
 	if (n == 0)
 		view_add(v, LOOK_DIM, "   nothing has that name");
 }

@@ -21,6 +21,7 @@ struct binding {
 	const char *name; /* as typed after ':' */
 	const char *what;
 	void (*act)(struct app *a);
+	bool (*works)(const struct app *a); /* NULL: always. What does not work now is neither listed nor run */
 };
 
 struct screen {
@@ -38,7 +39,9 @@ struct app {
 	struct client *client;
 	enum err reached;                   /* of the last status */
 	int screen, selected, scroll, rows; /* rows: how many the screen could select from */
-	bool open;                          /* the selected row in full */
+	int beyond, room;                   /* lines of the body that did not fit, and how many did, when it was painted */
+	int help_selected;
+	bool open; /* the selected row in full */
 	enum app_mode mode;
 	char filter[64], typed[64];
 	bool ascii, mouse, quit, color;

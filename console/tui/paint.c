@@ -39,19 +39,26 @@ paint_line(int y, const struct view *v, int i, int columns)
 	attrset(A_NORMAL);
 }
 
-/* The selected row stays in sight. */
+/* The selected row stays in sight; where there is none the keys scroll. */
 static int
 first_line(struct app *a, const struct view *body, int room)
 {
-	int at = 0;
+	int at = -1, beyond = body->lines > room ? body->lines - room : 0;
 	for (int i = 0; i < body->lines; i++)
 		if (body->line[i].look == LOOK_SELECTED)
 			at = i;
-	if (at < a->scroll)
+	if (a->mode == MODE_HELP) /* its own list over the screen, whose place is kept */
+		return at >= room ? at - room + 1 : 0;
+	a->beyond = beyond;
+	a->room = room;
+	if (at >= 0 && at < a->scroll)
 		a->scroll = at;
 	if (at >= a->scroll + room)
 		a->scroll = at - room + 1;
-	if (body->lines <= room)
+	if (a->scroll > beyond)
+		a->scroll = beyond;
+	/* with the first row come the titles above it */
+	if (at >= 0 && a->selected == 0 && at < room)
 		a->scroll = 0;
 	return a->scroll;
 }

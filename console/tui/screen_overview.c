@@ -102,6 +102,8 @@ draw_processes(struct app *a, struct view *v)
 		const sp_process_view *p = &a->status.processes[i];
 		char name[24], pid[16], memory[24], up[24], restarts[16];
 		snprintf(name, sizeof name, strcmp(p->name, "gate") == 0 ? "%s/%u" : "%s", p->name, (unsigned)p->index);
+		if (!app_shows(a, name))
+			continue;
 		snprintf(pid, sizeof pid, "%u", (unsigned)p->pid);
 		snprintf(memory, sizeof memory, "%.1f MiB", (double)p->rss_bytes / 1048576.0);
 		int64_t s = (a->status.at_ms - p->started_at_ms) / 1000;
