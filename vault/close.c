@@ -9,7 +9,7 @@
 
 struct closing {
 	char token[CARDROW_TEXT_BYTES];
-	bool erased;
+	bool erased, wipes;
 };
 
 /*
@@ -22,16 +22,18 @@ after_commit(struct vault *v, struct member *m)
 	struct closing *c = m->state;
 	if (!c)
 		return;
-	(void)cvc_wipe(v->cvc, c->token);
+	if (c->wipes)
+		(void)cvc_wipe(v->cvc, c->token);
 	if (m->e == ERR_OK && c->erased && v->cards > 0)
 		v->cards--;
 }
 
 static enum err
-begin(struct member *m, const char *token, struct closing **out)
+begin(struct member *m, const char *token, bool wipes, struct closing **out)
 {
 	if (!(*out = mem_new(1, sizeof **out)))
 		return ERR_MEMORY;
+	(*out)->wipes = wipes;
 	m->state = *out;
 	m->after = after_commit;
 	return str_set((*out)->token, sizeof(*out)->token, token);
@@ -68,13 +70,14 @@ close_authorization(struct vault *v, const void *req, struct member *m)
 	struct closing *c = NULL;
 	if (!v->db)
 		return ERR_VAULT_SEALED;
-	enum err e = begin(m, r->token, &c);
+	bool ours = cvc_of_payment(v->cvc, r->token, r->payment, r->created_at_ms);
+	enum err e = begin(m, r->token, ours, &c);
 	enum err found = cardrow_find(v, r->token, NULL, &row);
 	/* Closed before, deleted, or one of the fixed tokens: nothing to erase. */
 	bool erases = found == ERR_OK && row.single_use;
 	if (e == ERR_OK && found != ERR_TOKEN_NOT_FOUND)
 		e = found;
-	if (e == ERR_OK)
+	if (e == ERR_OK && ours)
 		e = wipe(v, r->token, r->payment, sp_cvc_state_CVC_CONSUMED);
 	if (e != ERR_OK || !erases)
 		return e;
@@ -100,7 +103,7 @@ delete_token(struct vault *v, const void *req, struct member *m)
 	if (e == ERR_OK && row.id == 0)
 		e = ERR_TOKEN_NOT_FOUND;
 	if (e == ERR_OK)
-		e = begin(m, r->token, &c);
+		e = begin(m, r->token, true, &c);
 	if (e == ERR_OK)
 		e = wipe(v, r->token, "", sp_cvc_state_CVC_CONSUMED);
 	if (e != ERR_OK)
@@ -121,7 +124,7 @@ static enum err
 wipe_overdue(struct vault *v, const void *req, struct member *m)
 {
 	struct closing *c = NULL;
-	enum err e = begin(m, req, &c);
+	enum err e = begin(m, req, true, &c);
 	return e == ERR_OK ? wipe(v, req, "", sp_cvc_state_CVC_EXPIRED) : e;
 }
 
@@ -129,7 +132,7 @@ enum err
 close_needed(struct vault *v, const sp_close_authorization_req *r, bool *needed_out)
 {
 	bool row = false;
-	*needed_out = cvc_held(v->cvc, r->token);
+	*needed_out = cvc_of_payment(v->cvc, r->token, r->payment, r->created_at_ms);
 	if (*needed_out)
 		return ERR_OK;
 	struct stmt *s = db_stmt(v->db, "SELECT 1 FROM token WHERE token = ?1 AND single_use = 1");

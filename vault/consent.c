@@ -8,6 +8,7 @@
 #include "vault/refusals.h"
 
 #define NONCE_KEPT_MS (2 * CONSENT_FRESH_MS + 60000)
+#define HEAD_LINES    4
 
 struct reader {
 	const uint8_t *at;
@@ -69,18 +70,43 @@ consent_parse(const uint8_t *text, size_t bytes, struct consent_statement *out)
 	return ERR_OK;
 }
 
-/* Whose office it is. An operation that is not here is nobody's. */
-static const struct {
-	const char *operation, *role;
-} offices[] = {{"client.add", "security-officer"}};
+/*
+ * Whose office it is, and what must stand in the statement behind its head, in this order and nothing else: what an
+ * officer has not signed is not consented to. An operation that is not here is nobody's.
+ */
+static const struct office {
+	const char *operation, *role, *lines[8];
+} offices[] = {
+	{"client.add", "security-officer", {"client", "cert_sha256", "not_after", "scopes", "merchants"}},
+};
 
-static bool
-is_of_office(const struct boot_officer *o, const char *operation)
+static const struct office *
+office_of(const struct boot_officer *o, const char *operation)
 {
 	for (size_t i = 0; i < sizeof offices / sizeof *offices; i++)
 		if (strcmp(offices[i].operation, operation) == 0 && strcmp(offices[i].role, o->role) == 0)
-			return true;
-	return false;
+			return &offices[i];
+	return NULL;
+}
+
+/* The text has been parsed: each line has a name and an equals sign. */
+static bool
+says_all(const struct office *office, const uint8_t *text, size_t bytes)
+{
+	struct reader r = {text, bytes};
+	const uint8_t *line;
+	size_t n, i = 0;
+	for (unsigned head = 0; head < HEAD_LINES; head++)
+		if (!take_line(&r, &line, &n))
+			return false;
+	for (; r.left > 0; i++) {
+		size_t name =
+			i < sizeof office->lines / sizeof *office->lines && office->lines[i] ? strlen(office->lines[i]) : 0;
+		if (!name || !take_line(&r, &line, &n) || n <= name || memcmp(line, office->lines[i], name) != 0 ||
+			line[name] != '=')
+			return false;
+	}
+	return i < sizeof office->lines / sizeof *office->lines && !office->lines[i];
 }
 
 /* Once: the row is unique. Those that could not be fresh any more make room. */
@@ -116,10 +142,13 @@ check(struct vault *v, const sp_check_officer_req *r, const struct boot_officer 
 	/* A statement for another operation or another installation is no consent to this one. */
 	if (strcmp(st.operation, r->operation) != 0 || strcmp(st.install, v->boot.install) != 0)
 		return ERR_OFFICER_SIGNATURE;
-	if (!is_of_office(o, st.operation))
+	const struct office *office = office_of(o, st.operation);
+	if (!office)
 		return ERR_PERMISSION;
 	if (st.at_ms < now - CONSENT_FRESH_MS || st.at_ms > now + CONSENT_FRESH_MS)
 		return ERR_OFFICER_STALE;
+	if (!says_all(office, r->statement.bytes, r->statement.size))
+		return ERR_FILE_FORM;
 	return use_nonce(v, st.nonce, now);
 }
 

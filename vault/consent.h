@@ -2,8 +2,9 @@
  * consent — an officer's signed statement: canonical lines, a known officer, fresh, for this installation, once.
  * Invariants: consent is a signature over exactly the bytes that are acted on, and the vault itself checks it; a nonce
  * is good once, and its row is in the same transaction as the leaf. The statement: "operation=…\ninstall=…\nnonce=<32
- * hex>\nat=<RFC 3339>\n" and further lines `name=value`, UTF-8 without control characters, each ending in a line feed.
- * Source: design 30 (officers and ceremonies); PCI DSS 4.0.1 8.2.1, 10.2.1.2.
+ * hex>\nat=<RFC 3339>\n" and the lines `name=value` of its operation, all of them, in order and no others, UTF-8
+ * without control characters, each ending in a line feed. Source: design 30 (officers and ceremonies); PCI
+ * DSS 4.0.1 8.2.1, 10.2.1.2.
  */
 #ifndef VAULT_CONSENT_H
 #define VAULT_CONSENT_H

@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
@@ -13,9 +14,10 @@ struct held {
 	struct held *next;          /* in its bucket */
 	struct held *older, *newer; /* in the order of coming, which is the order of ending */
 	struct secret *sealed;
-	int64_t until_mono_ms;
+	int64_t until_mono_ms, since_wall_ms;
 	uint8_t n;
 	char token[32];
+	char opened_for[32]; /* the payment that it was opened for last */
 };
 
 struct cvc_store {
@@ -102,6 +104,7 @@ cvc_hold(struct cvc_store *c, const struct keyring *keys, const char *token, con
 	}
 	h->n = (uint8_t)n;
 	h->until_mono_ms = until_mono_ms;
+	h->since_wall_ms = clock_wall_ms();
 	h->older = c->newest;
 	*(c->newest ? &c->newest->newer : &c->oldest) = h;
 	c->newest = h;
@@ -116,11 +119,18 @@ cvc_held(const struct cvc_store *c, const char *token)
 	return *find(c, token) != NULL;
 }
 
-enum err
-cvc_read(struct cvc_store *c, const struct keyring *keys, const char *token, int64_t mono_ms,
-		 uint8_t digits_out[CVC_DIGITS_MAX], size_t *n_out)
+bool
+cvc_of_payment(const struct cvc_store *c, const char *token, const char *payment, int64_t began_wall_ms)
 {
 	const struct held *h = *find(c, token);
+	return h && (h->since_wall_ms <= began_wall_ms || (*payment && strcmp(h->opened_for, payment) == 0));
+}
+
+enum err
+cvc_read(struct cvc_store *c, const struct keyring *keys, const char *token, const char *payment, int64_t mono_ms,
+		 uint8_t digits_out[CVC_DIGITS_MAX], size_t *n_out)
+{
+	struct held *h = *find(c, token);
 	const struct xaes *x = NULL;
 	*n_out = 0;
 	if (!h || mono_ms >= h->until_mono_ms)
@@ -129,6 +139,8 @@ cvc_read(struct cvc_store *c, const struct keyring *keys, const char *token, int
 	if (e == ERR_OK)
 		e = xaes_open(x, h->sealed->bytes, token, strlen(token), h->sealed->bytes + XAES_NONCE_BYTES,
 					  SEALED_BYTES - XAES_NONCE_BYTES, digits_out);
+	if (e == ERR_OK)
+		e = str_set(h->opened_for, sizeof h->opened_for, payment);
 	if (e == ERR_OK)
 		*n_out = h->n;
 	return e;

@@ -206,14 +206,14 @@ leaf_of(const sp_redeem_req *r)
 }
 
 static enum err
-give_card(struct vault *v, const struct cardrow *row, sp_redeem_rep *rep)
+give_card(struct vault *v, const struct cardrow *row, const char *payment, sp_redeem_rep *rep)
 {
 	struct cardrow_clear card;
 	uint8_t cvc[CVC_DIGITS_MAX];
 	size_t cvc_len = 0;
 	enum err e = cardrow_open(v, row, &card);
 	if (e == ERR_OK)
-		e = cvc_read(v->cvc, v->keys, row->token, clock_mono_ms(), cvc, &cvc_len);
+		e = cvc_read(v->cvc, v->keys, row->token, payment, clock_mono_ms(), cvc, &cvc_len);
 	if (e == ERR_OK) {
 		rep->pan.size = (pb_size_t)card.pan_len;
 		memcpy(rep->pan.bytes, card.pan, card.pan_len);
@@ -265,7 +265,7 @@ redeem(struct vault *v, const void *req, struct member *m)
 	if (e == ERR_OK && row.expires_at_ms > 0 && clock_wall_ms() >= row.expires_at_ms)
 		e = ERR_TOKEN_EXPIRED;
 	if (e == ERR_OK)
-		e = give_card(v, &row, m->rep);
+		e = give_card(v, &row, r->payment, m->rep);
 	if (e == ERR_OK) {
 		struct leaf l = leaf_of(r);
 		l.key_id = "dek";

@@ -249,8 +249,10 @@ act(struct vault *v, const void *req, struct member *member)
 		rep->has_token = true;
 		rep->card_digest.size = CARD_DIGEST_BYTES;
 		memcpy(rep->card_digest.bytes, m.digest, CARD_DIGEST_BYTES);
-		/* A replay brings back a code that a restart has lost, but none that was used. */
-		if (m.card.cvc_len > 0 && (!rep->replayed || row.cvc == sp_cvc_state_CVC_NONE) && !cvc_held(v->cvc, token)) {
+		/* A new request's code replaces an older one. A replay brings back a code that a restart has lost, but none
+		 * that was used, and none over a newer one. */
+		bool lost = row.cvc == sp_cvc_state_CVC_NONE && !cvc_held(v->cvc, token);
+		if (m.card.cvc_len > 0 && (!rep->replayed || lost)) {
 			memcpy(p->cvc, m.card.cvc, m.card.cvc_len);
 			p->cvc_len = m.card.cvc_len;
 		}

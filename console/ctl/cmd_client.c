@@ -12,6 +12,7 @@
 #include "console/ctl/officer.h"
 #include "console/ctl/scopes.h"
 #include "console/ctl/show.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/conf.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
@@ -110,12 +111,15 @@ split_merchants(const char *list, sp_client_view *c)
 static void
 statement_body(const sp_client_view *c, char *out, size_t size)
 {
-	char hex[65], scopes[512];
+	char hex[65], scopes[512], until[CLOCK_TEXT_BYTES] = "none";
 	size_t n;
 
 	str_hex(c->cert_sha256, 32, hex);
+	if (c->not_after_ms)
+		clock_text(c->not_after_ms, until);
 	scopes_text(c->scopes, scopes, sizeof scopes);
-	n = (size_t)snprintf(out, size, "client=%s\ncert_sha256=%s\nscopes=%s\nmerchants=", c->name, hex, scopes);
+	n = (size_t)snprintf(out, size, "client=%s\ncert_sha256=%s\nnot_after=%s\nscopes=%s\nmerchants=", c->name, hex,
+						 until, scopes);
 	for (pb_size_t i = 0; i < c->merchants_count && n < size; i++)
 		n += (size_t)snprintf(out + n, size - n, "%s%s", i ? "," : "", c->merchants[i]);
 	if (n < size)

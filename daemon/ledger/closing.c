@@ -28,9 +28,10 @@ told(void *arg, enum err e, const void *rep)
 }
 
 void
-closing_tell(const char *payment, const char *token)
+closing_tell(const char *payment, const char *token, int64_t created_at_ms)
 {
 	sp_close_authorization_req req = sp_close_authorization_req_init_zero;
+	req.created_at_ms = created_at_ms;
 	enum err e = str_set(req.payment, sizeof req.payment, payment);
 	if (!e)
 		e = str_set(req.token, sizeof req.token, token);
@@ -56,7 +57,7 @@ tell_page(const struct buf *data)
 	while (in.bytes_left && pb_decode_delimited(&in, sp_payment_view_fields, &view)) {
 		left -= left > 0;
 		if (view.status != sp_STATUS_PROCESSING && view.status != sp_STATUS_CREATED)
-			closing_tell(view.id, view.token);
+			closing_tell(view.id, view.token, view.created_at_ms);
 	}
 }
 

@@ -7,7 +7,10 @@
 #ifndef DAEMON_LEDGER_CLOSING_H
 #define DAEMON_LEDGER_CLOSING_H
 
-void closing_tell(const char *payment, const char *token);
+#include <stdint.h>
+
+/* created_at_ms: when the payment began. A security code that came later is not of this authorization. */
+void closing_tell(const char *payment, const char *token, int64_t created_at_ms);
 /* closing_start: from now on closing_tick goes through the newest payments, a page at a time. */
 void closing_start(void);
 void closing_tick(void); /* often */

@@ -154,10 +154,12 @@ static const char *const scope_names[] = {
 static enum err
 statement_body(const sp_client_view *c, struct buf *out)
 {
-	char hex[65];
+	char hex[65], until[CLOCK_TEXT_BYTES] = "none";
 	const char *comma = "";
 	str_hex(c->cert_sha256, 32, hex);
-	enum err e = buf_printf(out, "client=%s\ncert_sha256=%s\nscopes=", c->name, hex);
+	if (c->not_after_ms)
+		clock_text(c->not_after_ms, until);
+	enum err e = buf_printf(out, "client=%s\ncert_sha256=%s\nnot_after=%s\nscopes=", c->name, hex, until);
 	for (unsigned i = 0; i < sizeof scope_names / sizeof *scope_names && !e; i++)
 		if (c->scopes & (UINT64_C(1) << i)) {
 			e = buf_printf(out, "%s%s", comma, scope_names[i]);

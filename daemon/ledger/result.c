@@ -37,6 +37,8 @@ struct settle {
 	sp_operation_kind kind;
 	sp_operation_status status; /* after it */
 	bool captured, wants_capture, was_open, news;
+	bool complained; /* that it could not be applied: once */
+	int64_t payment_at_ms;
 	int64_t due_ms; /* wall */
 	char token[40];
 	STAILQ_ENTRY(settle) next;
@@ -143,6 +145,7 @@ apply(struct settle *s, struct attempt *row, bool has_row, bool give_up)
 	s->news = n > 0;
 	s->verdict = n ? ENDED : NO_NEWS;
 	memcpy(s->token, ledger.state->token, sizeof s->token);
+	s->payment_at_ms = ledger.state->created_at_ms;
 	if (n && (e = leaves_processor(event_of[op->kind], ledger.state->account,
 								   op->kind == sp_KIND_AUTHORIZE ? s->r.payment : op->id, ledger.state->merchant,
 								   op->status, s->r.cause ? err_code((enum err)s->r.cause) : op->decline_code)))
@@ -179,7 +182,7 @@ leave_inquiry(const struct settle *s)
 		return ERR_OK;
 	sp_operation_status status = (unsigned)s->r.outcome < _sp_outcome_ARRAYSIZE ? said[s->r.outcome] : sp_OP_NONE;
 	return leaves_processor(EVENT_INQUIRY, ledger.state->account, s->r.payment, ledger.state->merchant,
-	                        status ? status : sp_OP_UNKNOWN, s->r.operation);
+							status ? status : sp_OP_UNKNOWN, s->r.operation);
 }
 
 static enum err
@@ -289,22 +292,49 @@ follow(const struct settle *s)
 		return;
 	count(s);
 	if (s->kind == sp_KIND_AUTHORIZE)
-		closing_tell(s->r.payment, s->token);
+		closing_tell(s->r.payment, s->token, s->payment_at_ms);
 	if (s->wants_capture)
 		operate_capture_rest(s->r.payment);
+}
+
+/*
+ * While the store is away every result waits here. For any other cause a courier keeps its own and tells it again;
+ * what we concluded ourselves nobody else would come back to, and its flight stays ENDING, its payment leased, until
+ * it is committed.
+ */
+static bool
+comes_again(const struct settle *s, enum err e)
+{
+	return e && !ledger.stopping && (e == ERR_AUDIT_AWAY || !s->call);
+}
+
+/* Its payment is not in the store: nothing will ever be known of it, and its flight must not stay for ever. */
+static void
+forget(const struct settle *s)
+{
+	struct flight *f = flight_of(s->r.attempt);
+	if (!f || f->stage != FLIGHT_ENDING)
+		return;
+	log_warn("an attempt without a payment was dropped", LOG_S("attempt", s->r.attempt));
+	attempt_answer(f, ERR_OK);
+	flight_end(f);
 }
 
 static void
 done(void *arg, enum err e)
 {
 	struct settle *s = arg;
-	if (e == ERR_AUDIT_AWAY && !ledger.stopping) {
+	if (e && e != ERR_AUDIT_AWAY && !s->complained) {
+		log_warn("a result could not be applied", LOG_S("attempt", s->r.attempt), LOG_E("cause", e));
+		s->complained = true;
+	}
+	if (comes_again(s, e)) {
 		STAILQ_INSERT_TAIL(&kept, s, next);
 		return;
 	}
-	if (e)
-		log_warn("a result could not be applied", LOG_S("attempt", s->r.attempt), LOG_E("cause", e));
-	else if (s->verdict != FORGOTTEN)
+	if (!e && s->verdict == FORGOTTEN)
+		forget(s);
+	else if (!e)
 		follow(s);
 	if (s->call) {
 		const sp_result_rep rep = {.known = !e && s->verdict != FORGOTTEN};

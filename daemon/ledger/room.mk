@@ -30,7 +30,7 @@ tests_unit_ledger_facts_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
 ledger_shop = tests/unit/ledger/fake_wire.h tests/unit/ledger/fake_wire.c tests/unit/ledger/shop.h tests/unit/ledger/shop.c
 tests_unit_ledger_road_test_SOURCES = tests/unit/ledger/road_test.c $(ledger_shop)
 tests_unit_ledger_road_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
-tests_unit_ledger_road_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_wall_ms
+tests_unit_ledger_road_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_wall_ms -Wl,--wrap=store_attempt_finish
 tests_unit_ledger_lsk_test_SOURCES = tests/unit/ledger/lsk_test.c
 tests_unit_ledger_lsk_test_LDADD = $(LIB_LEDGER) $(LIB_TEST)
 tests_unit_ledger_side_test_SOURCES = tests/unit/ledger/side_test.c $(ledger_shop)

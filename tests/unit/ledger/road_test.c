@@ -22,6 +22,21 @@
 static unsigned keys;
 static char last_reference[64];
 
+/* ── a store that fails when the test says so ── */
+
+static unsigned finish_fails;
+enum err __real_store_attempt_finish(struct store *s, const char *id);
+enum err __wrap_store_attempt_finish(struct store *s, const char *id);
+
+enum err
+__wrap_store_attempt_finish(struct store *s, const char *id)
+{
+	if (!finish_fails)
+		return __real_store_attempt_finish(s, id);
+	finish_fails--;
+	return ERR_LIMIT;
+}
+
 /* ── what the peers say ── */
 
 static void
@@ -576,6 +591,32 @@ never_sent_is_failed_not_unknown(void **state)
 	drop_asks(MSG_close_authorization);
 }
 
+/* Whatever kept it from being committed: nobody else comes back to what we concluded ourselves. */
+static void
+a_conclusion_that_fails_is_come_to_again(void **state)
+{
+	(void)state;
+	sp_payment_create_req req = payment_req(++keys, 2300, true);
+	struct call *c = fake_call(MSG_payment_create, pay_create, &req);
+	if (fake_open(MSG_token_facts))
+		vault_tells_facts();
+	finish_fails = 2;
+	fake_answer(fake_take(MSG_lodge), ERR_TOKEN_EXPIRED, NULL);
+	assert_int_equal(finish_fails, 1);
+	assert_false(fake_replied(c));
+	assert_int_equal(flight_in(FLIGHT_ENDING), 1);
+	result_again();
+	fake_turn();
+	assert_int_equal(finish_fails, 0);
+	assert_false(fake_replied(c));
+	result_again();
+	fake_turn();
+	assert_int_equal(fake_err(c), ERR_TOKEN_EXPIRED);
+	assert_int_equal(flight_count(), 0);
+	fake_done(c);
+	drop_asks(MSG_close_authorization);
+}
+
 static void
 a_retryable_answer_is_tried_again_with_the_same_key(void **state)
 {
@@ -746,6 +787,7 @@ main(void)
 		cmocka_unit_test(what_stops_a_second_attempt_says_nothing_of_the_first),
 		cmocka_unit_test(a_repeated_operation_that_gets_nowhere_is_unknown),
 		cmocka_unit_test(never_sent_is_failed_not_unknown),
+		cmocka_unit_test(a_conclusion_that_fails_is_come_to_again),
 		cmocka_unit_test(a_retryable_answer_is_tried_again_with_the_same_key),
 		cmocka_unit_test(what_the_courier_has_no_room_for_waits_and_goes_in_order),
 		cmocka_unit_test(foreign_and_absent_payments_get_the_same_answer),

@@ -255,14 +255,16 @@ client_req(const char *name, const char *statement_name, const char *scopes)
 	snprintf(r.client.name, sizeof r.client.name, "%s", name);
 	r.client.cert_sha256[0] = 42;
 	r.client.scopes = 3;
+	r.client.not_after_ms = INT64_C(1893456000000);
 	r.client.merchants_count = 1;
 	snprintf(r.client.merchants[0], sizeof r.client.merchants[0], "demo");
 	snprintf(r.officer, sizeof r.officer, "alice");
 	str_hex(r.client.cert_sha256, 32, hex);
-	int n = snprintf(
-		(char *)r.statement.bytes, sizeof r.statement.bytes,
-		"operation=client.add\ninstall=t\nnonce=1\nat=2\nclient=%s\ncert_sha256=%s\nscopes=%s\nmerchants=demo\n",
-		statement_name, hex, scopes);
+	int n = snprintf((char *)r.statement.bytes, sizeof r.statement.bytes,
+					 "operation=client.add\ninstall=t\nnonce=1\nat=2\nclient=%s\ncert_sha256=%s\nnot_after=2030-01-"
+					 "01T00:00:00.000Z\n"
+					 "scopes=%s\nmerchants=demo\n",
+					 statement_name, hex, scopes);
 	r.statement.size = (pb_size_t)n;
 	r.signature.size = 64;
 	return r;
@@ -275,8 +277,11 @@ a_client_is_added_only_as_the_statement_says(void **state)
 	(void)state;
 	const char *both = "tokens:create,tokens:read";
 	sp_client_add_req wrong[] = {client_req("shop", "shop2", both), client_req("shop", "shop", "tokens:create"),
-								 client_req("shop", "shop", "tokens:create,tokens:read,tokens:use")};
-	for (unsigned i = 0; i < 3; i++) {
+								 client_req("shop", "shop", "tokens:create,tokens:read,tokens:use"),
+								 client_req("shop", "shop", both)};
+	/* the officer signed for a certificate that ends; a longer life is not what was consented to */
+	wrong[3].client.not_after_ms += 1000;
+	for (unsigned i = 0; i < 4; i++) {
 		struct call *c = fake_call(MSG_client_add, officer_side_client_add, &wrong[i]);
 		assert_int_equal(fake_err(c), ERR_OFFICER_SIGNATURE);
 		fake_done(c);

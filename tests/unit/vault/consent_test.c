@@ -9,6 +9,7 @@
 
 static struct vault *v;
 static uint8_t secret[64];
+static const char body[] = "client=x\ncert_sha256=00\nnot_after=2030-01-01T00:00:00.000Z\nscopes=\nmerchants=demo\n";
 static const char nonce[] = "00112233445566778899aabbccddeeff";
 
 static int
@@ -31,7 +32,7 @@ tear_down(void **state)
 }
 
 static sp_check_officer_req
-statement(const char *operation, const char *install, const char *n, int64_t at_ms, const char *body)
+statement(const char *operation, const char *install, const char *n, int64_t at_ms, const char *lines)
 {
 	sp_check_officer_req r = sp_check_officer_req_init_zero;
 	char at[CLOCK_TEXT_BYTES];
@@ -40,7 +41,7 @@ statement(const char *operation, const char *install, const char *n, int64_t at_
 	strcpy(r.operation, "client.add");
 	r.statement.size =
 		(pb_size_t)snprintf((char *)r.statement.bytes, sizeof r.statement.bytes,
-							"operation=%s\ninstall=%s\nnonce=%s\nat=%s\n%s", operation, install, n, at, body);
+							"operation=%s\ninstall=%s\nnonce=%s\nat=%s\n%s", operation, install, n, at, lines);
 	r.signature.size = 64;
 	crypto_sign_detached(r.signature.bytes, NULL, r.statement.bytes, r.statement.size, secret);
 	return r;
@@ -59,7 +60,7 @@ check(const sp_check_officer_req *r)
 static void
 good_once(void **state)
 {
-	sp_check_officer_req r = statement("client.add", "t1", nonce, clock_wall_ms(), "name=x\nscopes=\n");
+	sp_check_officer_req r = statement("client.add", "t1", nonce, clock_wall_ms(), body);
 	(void)state;
 	OK(check(&r));
 	assert_int_equal(check(&r), ERR_OFFICER_STALE);
@@ -88,6 +89,18 @@ refused(void **state)
 		{statement("client.add", "t1", nonce, now, "name=\x1b[2J\n"), ERR_FILE_FORM},
 		{statement("client.add", "t1", nonce, now, "=x\n"), ERR_FILE_FORM},
 		{statement("client.add", "t1", nonce, now, "name=\xc3\n"), ERR_FILE_FORM},
+		/* what is to be done stands in it, whole, in order, and nothing else */
+		{statement("client.add", "t1", nonce, now, ""), ERR_FILE_FORM},
+		{statement("client.add", "t1", nonce, now, "client=x\ncert_sha256=00\nscopes=\nmerchants=demo\n"),
+		 ERR_FILE_FORM},
+		{statement("client.add", "t1", nonce, now, "client=x\ncert_sha256=00\nnot_after=none\nscopes=\n"),
+		 ERR_FILE_FORM},
+		{statement("client.add", "t1", nonce, now,
+				   "client=x\ncert_sha256=00\nnot_after=none\nscopes=\nmerchants=a\nmerchants=b\n"),
+		 ERR_FILE_FORM},
+		{statement("client.add", "t1", nonce, now,
+				   "client=x\ncert_sha256=00\nnot_after_x=none\nscopes=\nmerchants=a\n"),
+		 ERR_FILE_FORM},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		assert_int_equal(check(&rows[i].r), rows[i].e);
@@ -99,10 +112,10 @@ refused(void **state)
 		r.signature.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		assert_int_equal(check(&r), ERR_OFFICER_SIGNATURE);
 	}
-	r = statement("client.add", "t1", nonce, now, "name=good\n");
+	r = statement("client.add", "t1", nonce, now, body);
 	r.statement.bytes[r.statement.size - 2] = 't';
 	assert_int_equal(check(&r), ERR_OFFICER_SIGNATURE);
-	r = statement("client.add", "t1", nonce, now, "name=good\n");
+	r = statement("client.add", "t1", nonce, now, body);
 	OK(check(&r)); /* none of them used the nonce up */
 }
 
@@ -110,7 +123,7 @@ refused(void **state)
 static void
 another_office(void **state)
 {
-	sp_check_officer_req r = statement("client.add", "t1", nonce, clock_wall_ms(), "name=x\n");
+	sp_check_officer_req r = statement("client.add", "t1", nonce, clock_wall_ms(), body);
 	(void)state;
 	strcpy(v->boot.officers[0].role, "custodian");
 	assert_int_equal(check(&r), ERR_PERMISSION);

@@ -207,6 +207,7 @@ nothing_leaves_while_effects_are_refused(void **state)
 	/* … but a code is wiped all the same */
 	sp_close_authorization_req end = sp_close_authorization_req_init_zero;
 	strcpy(end.token, minted.token.id);
+	end.created_at_ms = clock_wall_ms();
 	OK(fake_run(&close_authorization_command, &end, NULL));
 	assert_int_equal(cvc_count(v->cvc), 0);
 	v->refusing = ERR_OK;
@@ -214,14 +215,89 @@ nothing_leaves_while_effects_are_refused(void **state)
 	assert_int_equal(rep.cvc.size, 0);
 }
 
+static void
+end_of(const char *payment, int64_t began_ms)
+{
+	sp_close_authorization_req end = sp_close_authorization_req_init_zero;
+	bool needed;
+	strcpy(end.token, minted.token.id);
+	strcpy(end.payment, payment);
+	end.created_at_ms = began_ms;
+	OK(close_needed(v, &end, &needed));
+	if (needed)
+		OK(fake_run(&close_authorization_command, &end, NULL));
+}
+
+/* A ledger that starts again tells of all payments of the last hour. */
+static void
+the_end_of_an_older_payment_leaves_a_newer_code(void **state)
+{
+	sp_redeem_req old = attempt_of("att_1", "pay_1", minted.token.id),
+				  new = attempt_of("att_2", "pay_2", minted.token.id);
+	sp_tokenize_req again = fake_card("4242424242424242", "k2");
+	sp_tokenize_rep second;
+	int64_t began_ms = clock_wall_ms();
+	(void)state;
+	OK(lodge(&old));
+	OK(redeem(&old));
+	assert_memory_equal(rep.cvc.bytes, "917", 3);
+	end_of("pay_1", began_ms);
+	assert_int_equal(cvc_count(v->cvc), 0);
+	assert_int_equal(fake_leaves("cvc.wipe"), 1);
+	/* the cardholder comes back: the same token, a code for the next payment */
+	while (clock_wall_ms() <= began_ms)
+		;
+	memcpy(again.cvc.bytes, "555", again.cvc.size = 3);
+	OK(fake_run(&mint_command, &again, &second));
+	assert_string_equal(second.token.id, minted.token.id);
+	end_of("pay_1", began_ms);
+	assert_int_equal(cvc_count(v->cvc), 1);
+	assert_int_equal(fake_leaves("cvc.wipe"), 1);
+	OK(lodge(&new));
+	OK(redeem(&new));
+	assert_int_equal(rep.cvc.size, 3);
+	assert_memory_equal(rep.cvc.bytes, "555", 3);
+	/* opened for it, it goes with it, even if the clock was put back in between */
+	end_of("pay_1", began_ms);
+	assert_int_equal(cvc_count(v->cvc), 1);
+	end_of("pay_2", began_ms);
+	assert_int_equal(cvc_count(v->cvc), 0);
+	assert_int_equal(fake_leaves("cvc.wipe"), 2);
+}
+
+/* Who mistyped the code hands the card in once more. */
+static void
+a_later_code_replaces_an_earlier_one(void **state)
+{
+	sp_redeem_req a = attempt_of("att_1", "pay_1", minted.token.id);
+	sp_tokenize_req again = fake_card("4242424242424242", "k2");
+	sp_tokenize_rep second;
+	(void)state;
+	memcpy(again.cvc.bytes, "555", again.cvc.size = 3);
+	OK(fake_run(&mint_command, &again, &second));
+	/* a repeat of the first request does not bring the mistyped one back */
+	again = fake_card("4242424242424242", "k");
+	memcpy(again.cvc.bytes, "917", again.cvc.size = 3);
+	OK(fake_run(&mint_command, &again, &second));
+	assert_true(second.replayed);
+	OK(lodge(&a));
+	OK(redeem(&a));
+	assert_memory_equal(rep.cvc.bytes, "555", 3);
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(once_and_never_again),           T(another_payment_account_token_or_merchant),
-		T(uses_are_counted_by_payment),    T(no_more_than_the_ceiling),
-		T(a_flood_of_refusals_is_counted), T(nothing_leaves_while_effects_are_refused),
+		T(once_and_never_again),
+		T(another_payment_account_token_or_merchant),
+		T(uses_are_counted_by_payment),
+		T(no_more_than_the_ceiling),
+		T(a_flood_of_refusals_is_counted),
+		T(nothing_leaves_while_effects_are_refused),
+		T(the_end_of_an_older_payment_leaves_a_newer_code),
+		T(a_later_code_replaces_an_earlier_one),
 	};
 	return cmocka_run_group_tests_name("grant", tests, NULL, NULL);
 }

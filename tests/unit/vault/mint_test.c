@@ -157,10 +157,10 @@ a_code_lives_in_memory(void **state)
 	OK(mint(&r));
 	first = rep;
 	assert_int_equal(rep.token.cvc_state, sp_cvc_state_CVC_HELD);
-	OK(cvc_read(v->cvc, v->keys, rep.token.id, clock_mono_ms(), code, &n));
+	OK(cvc_read(v->cvc, v->keys, rep.token.id, "pay_0", clock_mono_ms(), code, &n));
 	assert_int_equal(n, 3);
 	assert_memory_equal(code, "917", 3);
-	OK(cvc_read(v->cvc, v->keys, rep.token.id, clock_mono_ms() + v->limits.cvc_ttl_ms + 1, code, &n));
+	OK(cvc_read(v->cvc, v->keys, rep.token.id, "pay_0", clock_mono_ms() + v->limits.cvc_ttl_ms + 1, code, &n));
 	assert_int_equal(n, 0);
 	fake_restart();
 	OK(mint(&r)); /* the same request again brings it back */
@@ -169,6 +169,7 @@ a_code_lives_in_memory(void **state)
 	sp_close_authorization_req c = sp_close_authorization_req_init_zero;
 	strcpy(c.token, first.token.id);
 	strcpy(c.payment, "pay_1");
+	c.created_at_ms = clock_wall_ms();
 	OK(fake_run(&close_authorization_command, &c, NULL));
 	assert_int_equal(cvc_count(v->cvc), 0);
 	assert_int_equal(fake_leaves("cvc.wipe"), 1);

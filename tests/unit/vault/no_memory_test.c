@@ -154,6 +154,7 @@ end(void)
 	sp_close_authorization_req c = sp_close_authorization_req_init_zero;
 	memcpy(c.token, token.token.id, 32);
 	strcpy(c.payment, "pay_x");
+	c.created_at_ms = INT64_MAX;
 	enum err e = fake_run(&close_authorization_command, &c, NULL);
 	return e == ERR_OK;
 }
