@@ -15,5 +15,9 @@ TESTS += tests/rooms
 bench: all tests/bench/store_bench tests/bench/ledger_fill
 	$(top_srcdir)/tests/bench/run.py $(abs_builddir) $(BENCH) $(if $(PEERS),--peers $(PEERS))
 .PHONY: bench
+# The long run of tests/screen/03: ten thousand resizes, about an hour.
+check-resizes: all
+	. $(abs_builddir)/env.sh && RESIZES=10000 PROGRESS=1 $(top_srcdir)/tests/screen/03-no-resize-leaves-a-wrong-cell.sh
+.PHONY: check-resizes
 EXTRA_DIST += tests/bench/run.py tests/bench/rig.py tests/bench/rows.py tests/bench/report.py tests/bench/plot.py \
 	tests/bench/mtlsload.c tests/bench/sqlbench.c

@@ -400,11 +400,27 @@ state_look(const struct app *a)
 																   : LOOK_BAD;
 }
 
+/* The screens and where we are; titles of the others go first where it is narrow. */
+static void
+tabs_text(const struct app *a, char *out, size_t size, bool titles)
+{
+	static const char keys[] = {
+#define SCREEN(id, key, title) key,
+#include "console/tui/screens.def"
+#undef SCREEN
+	};
+	size_t n = 0;
+
+	out[0] = 0;
+	for (int i = 0; i < SCREENS && n < size; i++)
+		n += (size_t)snprintf(out + n, size - n, i == a->screen ? "─[%c%s%s]" : "─%c%s%s─", keys[i],
+							  i == a->screen || titles ? " " : "", i == a->screen || titles ? screens[i]->title : "");
+}
+
 void
 app_header(struct app *a, struct view *v)
 {
-	char at[CLOCK_TEXT_BYTES], line[160], tabs[256] = "";
-	size_t n = 0;
+	char at[CLOCK_TEXT_BYTES], line[160], tabs[VIEW_LINE_BYTES];
 
 	state_line(a, line, sizeof line);
 	if (v->columns < COLUMNS_LEAST || v->rows < ROWS_LEAST) {
@@ -418,13 +434,11 @@ app_header(struct app *a, struct view *v)
 		view_to_ascii(line, sizeof line);
 	view_add(v, state_look(a), " %s%*s %.8sZ", line, room - view_width(line) > 0 ? room - view_width(line) : 0, "",
 			 at + 11);
-#define SCREEN(id, key, title)                                                                                         \
-	n += (size_t)snprintf(tabs + n, sizeof tabs - n, screens[a->screen] == &screen_##id ? "─[%c %s]" : "─%c %s─", key, \
-						  title);
-#include "console/tui/screens.def"
-#undef SCREEN
-	while (view_width(tabs) < v->columns && n + 4 < sizeof tabs)
-		n += (size_t)snprintf(tabs + n, sizeof tabs - n, "─");
+	tabs_text(a, tabs, sizeof tabs, true);
+	if (view_width(tabs) > v->columns)
+		tabs_text(a, tabs, sizeof tabs, false);
+	for (size_t n = strlen(tabs); view_width(tabs) < v->columns && n + 4 < sizeof tabs; n = strlen(tabs))
+		memcpy(tabs + n, "─", sizeof "─");
 	view_add(v, LOOK_HEAD, "%s", tabs);
 }
 

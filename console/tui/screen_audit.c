@@ -78,7 +78,10 @@ draw_row(struct app *a, struct view *v, const char *record, size_t n, bool selec
 		pick(obj, n - (size_t)(obj - record), "id", object, sizeof object);
 	if (act)
 		pick(act, n - (size_t)(act - record), "id", actor, sizeof actor);
-	const char *cells[] = {seq, strlen(ts) > 11 ? ts + 11 : ts, ev, outcome, object, actor};
+	/* the time of day to the millisecond; the day is in the leaf in full */
+	memmove(ts, strlen(ts) > 11 ? ts + 11 : ts, strlen(strlen(ts) > 11 ? ts + 11 : ts) + 1);
+	ts[12] = 0;
+	const char *cells[] = {seq, ts, ev, outcome, object, actor};
 	view_row(v, selected ? LOOK_SELECTED : strcmp(outcome, "ok") == 0 ? LOOK_PLAIN : LOOK_WARN, columns, 6, cells);
 }
 

@@ -35,10 +35,17 @@ spark_text(const uint32_t *values, int n, char *out, size_t size)
 static void
 age_text(int64_t at_ms, int64_t now_ms, char out[32])
 {
+	int64_t s = now_ms > at_ms ? (now_ms - at_ms) / 1000 : 0;
 	if (at_ms <= 0)
 		snprintf(out, 32, "never");
 	else
-		snprintf(out, 32, "%.1f s ago", (double)(now_ms - at_ms) / 1000);
+		snprintf(out, 32, "%lld %s ago",
+				 (long long)(s < 60     ? s
+							 : s < 3600 ? s / 60
+										: s / 3600),
+				 s < 60     ? "s"
+				 : s < 3600 ? "min"
+							: "h");
 }
 
 static void
@@ -56,8 +63,8 @@ draw_figures(struct app *a, struct view *v)
 			 (unsigned)a->spark_tokens[SPARKS - 1], spark, (unsigned long long)a->vault.cards,
 			 (unsigned long long)a->vault.cvc_held);
 	age_text(a->vault.checkpoint_at_ms, a->at_ms, age);
-	age_text(a->ledger.checkpoint_at_ms, a->at_ms, age2);
-	view_add(v, LOOK_PLAIN, "  audit          vault leaf %llu signed %s   ledger leaf %llu signed %s",
+	age_text((int64_t)app_metric(a, "audit_ledger_checkpoint_timestamp_ms"), a->at_ms, age2);
+	view_add(v, LOOK_PLAIN, "  audit          vault %llu leaves, signed %s   ledger %llu, signed %s",
 			 (unsigned long long)a->vault.leaves, age, (unsigned long long)a->ledger.leaves, age2);
 	view_add(v, a->ledger.dead ? LOOK_WARN : LOOK_PLAIN,
 			 "  queue          outbox %llu   dead %llu   in flight %llu   unknown %llu",

@@ -141,18 +141,31 @@ fitting(const struct column *c, int n, int columns)
 	}
 }
 
+/* How much is too wide when every column that may go has gone: the first one, a name, is cut by that. */
+static int
+too_wide(const struct column *c, int n, unsigned shown, int columns)
+{
+	int width = 0;
+	for (int i = 0; i < n; i++)
+		width += shown >> i & 1 ? abs(c[i].width) + 2 : 0;
+	return width > columns ? width - columns : 0;
+}
+
 void
 view_row(struct view *v, enum look look, const struct column *c, int n, const char *const *cells)
 {
 	char out[VIEW_LINE_BYTES] = "";
-	unsigned shown = fitting(c, n, v->columns - 2);
+	unsigned shown = fitting(c, n, v->columns);
+	int cut = too_wide(c, n, shown, v->columns);
 	size_t at = 0;
 
 	for (int i = 0; i < n; i++) {
 		char cell[256];
 		if (!(shown >> i & 1))
 			continue;
-		int width = abs(c[i].width);
+		int width = abs(c[i].width) - (i == 0 ? cut : 0);
+		if (width < 1)
+			width = 1;
 		snprintf(cell, sizeof cell, "%s", cells ? cells[i] : c[i].title);
 		if (v->ascii)
 			view_to_ascii(cell, sizeof cell);
