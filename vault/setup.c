@@ -77,6 +77,10 @@ key_leaves(struct vault *v)
 						 .key_generation = k->generation,
 						 .reason = keylife_state_name(k->state)};
 		e = vault_leaf(v, &l);
+		/* a key is made pre-active; each change of its state is a leaf of its own, the first one too */
+		l.event = EVENT_KEY_STATE;
+		if (e == ERR_OK && k->state != KEY_PRE_ACTIVE)
+			e = vault_leaf(v, &l);
 	}
 	return e;
 }

@@ -193,10 +193,14 @@ signed_last(void *arg, enum err e)
 static enum err
 act_stop(struct vault *v, const void *req, struct member *m)
 {
-	struct leaf l = {.event = EVENT_STOP, .actor = ACTOR_PROCESS, .actor_id = "vault", .object_id = "vault"};
+	struct leaf seal = {
+		.event = EVENT_SEAL, .actor = ACTOR_PROCESS, .actor_id = "vault", .object_id = "vault", .reason = "stop"};
+	struct leaf stop = {.event = EVENT_STOP, .actor = ACTOR_PROCESS, .actor_id = "vault", .object_id = "vault"};
 	(void)req;
 	(void)m;
-	return vault_leaf(v, &l);
+	/* with the process go the keys: from here on nothing can be opened until the next vault.unseal */
+	enum err e = vault_leaf(v, &seal);
+	return e == ERR_OK ? vault_leaf(v, &stop) : e;
 }
 
 static void

@@ -16,6 +16,22 @@ static uint64_t signed_size;    /* what the vault signed last, as far as we know
 static bool asking;
 static int64_t last_ms; /* monotonic, of the last question */
 
+/* What keeps checkpoints from being signed is said once, until it is another thing or over: the HSM may be away for
+ * days. */
+static enum err trouble;
+
+static void
+complain(enum err e)
+{
+	if (e == trouble)
+		return;
+	if (e)
+		log_warn("checkpoints are not signed", LOG_E("cause", e));
+	else
+		log_info("checkpoints are signed again", LOG_I("size", signed_size));
+	trouble = e;
+}
+
 void
 checkpoint_open(void)
 {
@@ -36,11 +52,12 @@ keep(const sp_sign_checkpoint_rep *r)
 	if (!e)
 		e = store_log_note_set(ledger.store, note, bytes, asked.size);
 	if (e) {
-		log_warn("a signed checkpoint could not be kept", LOG_E("cause", e));
+		complain(e);
 		return;
 	}
 	signed_size = asked.size;
 	page_set(proc_page(), METRIC_LEDGER_CHECKPOINT_AT, (uint64_t)r->at_ms);
+	complain(ERR_OK);
 }
 
 static void sign(void);
@@ -60,7 +77,7 @@ was_signed(void *arg, enum err e, const void *rep)
 		signed_size = r->signed_size;
 		sign();
 	} else {
-		log_warn("a checkpoint was not signed", LOG_E("cause", e));
+		complain(e ? e : ERR_PROTOCOL);
 	}
 }
 
@@ -73,8 +90,7 @@ sign(void)
 	size_t n = 0;
 	store_log_position(ledger.store, &asked);
 	if (signed_size > asked.size) {
-		log_warn("the vault signed a longer log than there is", LOG_I("signed", signed_size),
-				 LOG_I("size", asked.size));
+		complain(ERR_ROLLBACK); /* the vault signed a longer log than there is */
 		return;
 	}
 	enum err e = signed_size ? store_log_consistency(ledger.store, signed_size, asked.size, proof, &n) : ERR_OK;
@@ -94,7 +110,7 @@ sign(void)
 	if (!e)
 		e = ask_sign_checkpoint(ledger_vault(), &req, SIGN_DEADLINE_MS, was_signed, NULL);
 	if (e)
-		log_warn("a checkpoint could not be asked for", LOG_E("cause", e));
+		complain(e);
 	else
 		asking = true;
 }

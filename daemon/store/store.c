@@ -31,6 +31,8 @@ store_open(const struct store_ops *ops, const struct store_options *options, str
 	if (e == ERR_OK)
 		e = store_item_get_message(s, STORE_ITEM_POSITION, store_blob_of(position_key, sizeof position_key),
 								   sp_store_position_fields, &s->now.position, &found);
+	if (e == ERR_OK)
+		e = store_expiry_open(s);
 out:
 	if (e != ERR_OK) {
 		store_close(s);

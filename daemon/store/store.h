@@ -106,6 +106,21 @@ enum err store_timeline(struct store *s, const char *payment, uint32_t limit, co
 /* Which payment a refund belongs to. ERR_REFUND_NOT_FOUND. */
 enum err store_refund_payment(struct store *s, const char *refund, struct id *payment_out) MUST;
 
+/*
+ * Authorizations whose time is over and that could still be captured, in the order of their ends; at most
+ * STORE_DUE_MAX, then `more`, and the next call goes on behind them. Begin with a zeroed one. Costs what is due, not
+ * what is stored.
+ */
+#define STORE_DUE_MAX 50
+struct store_due {
+	struct id payments[STORE_DUE_MAX];
+	unsigned n;
+	bool more;
+	uint8_t cursor[24];
+	size_t cursor_bytes;
+};
+enum err store_due_list(struct store *s, int64_t now_ms, struct store_due *io) MUST;
+
 /* ── idempotency ── */
 /* found_out false: never seen, or expired. */
 enum err store_idempotency_get(struct store *s, const uint8_t key[IDEMPOTENCY_HASH_BYTES], int64_t now_ms,

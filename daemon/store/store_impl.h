@@ -75,6 +75,13 @@ enum err store_item_put_message(struct store *s, enum store_item kind, struct st
 enum err store_event_read(struct store *s, const uint8_t stream[STORE_ID_BYTES], uint32_t version) MUST;
 /* An index entry of eight bytes for an order id; 0 for none. */
 int64_t store_order_hash(const char *order_id);
+/* When the payment's authorization runs out, or 0: it does not. */
+int64_t store_expiry_of(const sp_payment_state *state);
+/* Its entry moves in the index; 0: there was none, or is none any more. In a batch. */
+enum err store_expiry_move(struct store *s, const uint8_t payment[STORE_ID_BYTES], int64_t from_ms, int64_t to_ms) MUST;
+enum err store_expiry_has(struct store *s, const uint8_t payment[STORE_ID_BYTES], int64_t at_ms, bool *found_out) MUST;
+/* Makes the index of a store from before there was one. */
+enum err store_expiry_open(struct store *s) MUST;
 /* evt_…: time, the stream's last bits and the sequence; the same for ever. */
 void store_event_id(const struct store_event_row *row, struct id *out);
 /* What a batch or a command that put merchants or accounts took back. */

@@ -48,6 +48,7 @@ enum store_item {
 	STORE_ITEM_MERCHANT,
 	STORE_ITEM_ACCOUNT,
 	STORE_ITEM_SETTING,
+	STORE_ITEM_EXPIRY,
 };
 
 /* A visitor's *stop_out ends the scan without an error. */

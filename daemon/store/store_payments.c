@@ -70,6 +70,7 @@ store_payment_append(struct store *s, const char *id, sp_payment_state *state, c
 {
 	struct store_payment_row row = {0};
 	uint32_t was = state->version;
+	int64_t expired_ms = was ? store_expiry_of(state) : 0;
 	size_t bytes = 0;
 
 	assert(s->in_batch);
@@ -85,6 +86,8 @@ store_payment_append(struct store *s, const char *id, sp_payment_state *state, c
 	row.order_hash = store_order_hash(state->order_id);
 	row.state = store_blob_of(s->bytes, bytes);
 	e = s->ops->payment_put(s->kind, &row, was);
+	if (e == ERR_OK)
+		e = store_expiry_move(s, row.id, expired_ms, store_expiry_of(state));
 	if (e == ERR_OK && was == 0)
 		s->now.position.payments++;
 	return e;

@@ -16,7 +16,7 @@ struct store_rebuild {
 	uint8_t stream[STORE_ID_BYTES]; /* the last one looked at */
 	struct id id;
 	bool open;
-	uint64_t refunds;
+	uint64_t refunds, expiries;
 	uint8_t made[EVENT_CODEC_STATE_MAX]; /* the rebuilt state's bytes */
 	size_t n_made;
 };
@@ -126,6 +126,21 @@ check_refunds(struct store_rebuild *r)
 	return ERR_OK;
 }
 
+static enum err
+check_expiry(struct store_rebuild *r)
+{
+	struct store *s = r->s;
+	bool found = false;
+
+	if (!store_expiry_of(s->state))
+		return ERR_OK;
+	r->expiries++;
+	enum err e = store_expiry_has(s, r->stream, store_expiry_of(s->state), &found);
+	if (e == ERR_OK && !found)
+		differs(r, "an authorization that would never run out");
+	return e;
+}
+
 /* ── the whole: rows that no event made ── */
 
 static enum err
@@ -137,7 +152,7 @@ count_payment(void *arg, const struct store_payment_row *row, bool *stop_out)
 }
 
 static enum err
-count_refund(void *arg, struct store_blob key, struct store_blob value, bool *stop_out)
+count_item(void *arg, struct store_blob key, struct store_blob value, bool *stop_out)
 {
 	(void)key, (void)value, (void)stop_out;
 	++*(uint64_t *)arg;
@@ -149,7 +164,7 @@ compare_counts(struct store_rebuild *r)
 {
 	struct store *s = r->s;
 	struct store_payment_range all = {0};
-	uint64_t payments = 0, refunds = 0;
+	uint64_t payments = 0, refunds = 0, expiries = 0;
 
 	/* Work went on meanwhile: streams that were looked at have grown, and only a quiet store can be counted. */
 	if (s->now.seq != r->seq_at_begin)
@@ -157,7 +172,9 @@ compare_counts(struct store_rebuild *r)
 	memset(all.below, 0xff, sizeof all.below);
 	enum err e = s->ops->payment_scan(s->kind, &all, count_payment, &payments);
 	if (e == ERR_OK)
-		e = s->ops->item_scan(s->kind, STORE_ITEM_REFUND, store_blob_of("", 0), false, count_refund, &refunds);
+		e = s->ops->item_scan(s->kind, STORE_ITEM_REFUND, store_blob_of("", 0), false, count_item, &refunds);
+	if (e == ERR_OK)
+		e = s->ops->item_scan(s->kind, STORE_ITEM_EXPIRY, store_blob_of("", 0), false, count_item, &expiries);
 	if (e != ERR_OK)
 		return e;
 	snprintf(r->id.text, sizeof r->id.text, "payments");
@@ -166,6 +183,9 @@ compare_counts(struct store_rebuild *r)
 	snprintf(r->id.text, sizeof r->id.text, "refunds");
 	if (refunds != r->refunds)
 		differs(r, "their number is not that of the events");
+	snprintf(r->id.text, sizeof r->id.text, "authorizations that run out");
+	if (expiries != r->expiries)
+		differs(r, "their number is not that of the payments");
 	snprintf(r->id.text, sizeof r->id.text, "events");
 	if (r->rep.events != s->now.seq)
 		differs(r, "their number is not the last sequence");
@@ -206,6 +226,8 @@ store_rebuild_step(struct store_rebuild *r, unsigned payments, bool *done_out)
 			e = compare(r);
 		if (e == ERR_OK)
 			e = check_refunds(r);
+		if (e == ERR_OK)
+			e = check_expiry(r);
 	}
 	return e;
 }

@@ -70,12 +70,16 @@ api GET "/v1/payments/$payment"
 check "reads go on" is "$status" 200
 api POST /v1/tokens "$(new_key)" "$(card_json 4000056655665556)"
 check "a card is refused with the same cause" is "$status $(member code)" '503 hsm_unavailable'
+sleep 3
+said=$(grep -c 'checkpoints are not signed' "$dir/run/log")
+check "the journal says once that checkpoints wait, not each second" bash -c "[ $said -ge 1 ] && [ $said -le 2 ] || { echo '     lines: $said'; exit 1; }"
 check "the broker was not restarted for it" is "$(restarts_of hsm)" 0
 
 # ── put back ──
 hsm_does
 check "a payment is authorized again, by itself" wait_until 60 pays
 check "status says serving and nothing else" wait_until 30 line_has 'serving — all well'
+check "and that they are signed again" wait_until 60 grep -q 'checkpoints are signed again' "$dir/run/log"
 
 # ── hangs ──
 hsm_does '1 1 hang 0'

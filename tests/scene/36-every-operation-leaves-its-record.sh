@@ -20,7 +20,7 @@ leaves() {
 there() { case " $(what "$log")" in *" $event "*) return 0 ;; esac; return 1; }
 found() { wait_until 120 there || { echo "     since then: $(what "$log")"; return 1; }; }
 
-check "the start is on the record" bash -c "sallyport --dir '$dir' --json audit tail --log vault --lines 1000 | jq -r .ev | sort -u | tr '\n' ' ' | grep -q 'key.make .*officer.enrol .*process.start .*vault.init .*vault.unseal'"
+check "the start is on the record" bash -c "sallyport --dir '$dir' --json audit tail --log vault --lines 1000 | jq -r .ev | sort -u | tr '\n' ' ' | grep -q 'key.make key.state .*officer.enrol .*process.start .*vault.init .*vault.unseal'"
 check "… and the ledger's" bash -c "sallyport --dir '$dir' --json audit tail --log ledger --lines 1000 | jq -r .ev | sort -u | tr '\n' ' ' | grep -q 'client.add .*ledger.init .*ledger.start .*merchant.add'"
 
 mark
@@ -87,4 +87,9 @@ leaves "a process died" ledger process.died:error
 stop
 start
 check "a stop and a start are on the record" bash -c "sallyport --dir '$dir' --json audit tail --log vault --lines 1000 | jq -r .ev | grep -q process.stop"
+mark
+stop
+start
+leaves "a stop" vault vault.seal:ok process.stop:ok process.start:ok vault.unseal:ok
+
 end

@@ -211,6 +211,113 @@ a_payment_comes_back_as_it_was(void **arg)
 	mem_free(v);
 }
 
+/* Everything that is due, through all pages; the first is in `first`. */
+static unsigned
+due_at(struct bench *b, int64_t now_ms, struct id *first)
+{
+	struct store_due due = {.n = 0};
+	unsigned n = 0;
+	do {
+		OK(store_due_list(b->s, now_ms, &due));
+		if (n == 0 && due.n)
+			*first = due.payments[0];
+		n += due.n;
+	} while (due.more);
+	return n;
+}
+
+static void
+only_what_can_still_be_captured_runs_out(void **arg)
+{
+	enum { MANY = STORE_DUE_MAX + 7 };
+	struct bench *b = *arg;
+	struct id payment, refund, capture, left, first;
+	int64_t end_ms;
+
+	OK(store_begin(b->s));
+	create_refunded(b, &payment, &refund); /* nothing is left to run out */
+	create(b, 100, &payment);              /* nobody has authorized it yet */
+	create(b, 100, &left);
+	OK(result(b, left.text, "", sp_OUTCOME_APPROVED));
+	OK(store_payment_load(b->s, left.text, b->state));
+	end_ms = b->state->expires_at_ms;
+	/* part of it is captured: the rest runs out at the same time */
+	OK(store_mark(b->s));
+	struct payment_command part = {.kind = PAYMENT_CAPTURE, .amount_minor = 10, .operation = capture.text};
+	id_new("cap", ++b->at_ms, &capture);
+	OK(command(b, left.text, &part));
+	OK(result(b, left.text, capture.text, sp_OUTCOME_APPROVED));
+	OK(store_release(b->s));
+	/* a command that is undone moves nothing */
+	OK(store_mark(b->s));
+	OK(request(b, left.text, PAYMENT_CAPTURE, 0, &capture));
+	OK(result(b, left.text, capture.text, sp_OUTCOME_APPROVED));
+	store_undo(b->s);
+	OK(store_commit(b->s));
+	assert_int_equal(due_at(b, end_ms - 1, &first), 0);
+	assert_int_equal(due_at(b, end_ms, &first), 1);
+	assert_string_equal(first.text, left.text);
+	must_rebuild(b);
+	/* many, in the order of their ends; then one of them is void and one has run out */
+	OK(store_begin(b->s));
+	for (unsigned i = 1; i < MANY; i++) {
+		create(b, 100, &payment);
+		OK(result(b, payment.text, "", sp_OUTCOME_APPROVED));
+	}
+	OK(store_commit(b->s));
+	assert_int_equal(due_at(b, b->at_ms + 2000, &first), MANY);
+	assert_string_equal(first.text, left.text);
+	OK(store_begin(b->s));
+	OK(request(b, payment.text, PAYMENT_VOID, 0, &capture));
+	OK(result(b, payment.text, capture.text, sp_OUTCOME_APPROVED));
+	b->at_ms = end_ms + 1;
+	struct payment_command expire = {.kind = PAYMENT_EXPIRE};
+	OK(command(b, left.text, &expire));
+	OK(store_commit(b->s));
+	assert_int_equal(due_at(b, b->at_ms + 5000, &first), MANY - 2);
+	assert_string_not_equal(first.text, left.text);
+	must_rebuild(b);
+}
+
+/* A store that was written before there was the index gets it when it is opened. */
+static void
+an_older_store_gets_its_index(void **arg)
+{
+	struct bench *b = *arg;
+	struct id payment, first;
+	bool was;
+
+	OK(store_begin(b->s));
+	for (unsigned i = 0; i < 1030; i++) {
+		create(b, 100, &payment);
+		if (i % 10 == 0)
+			OK(result(b, payment.text, "", sp_OUTCOME_APPROVED));
+	}
+	OK(store_commit(b->s));
+	struct store_due due = {.n = 0};
+	OK(store_begin(b->s));
+	do {
+		OK(store_due_list(b->s, b->at_ms + 2000, &due));
+		for (unsigned i = 0; i < due.n; i++) {
+			OK(store_payment_load(b->s, due.payments[i].text, b->state));
+			uint8_t stream[STORE_ID_BYTES];
+			OK(id_pack("pay", due.payments[i].text, stream));
+			OK(store_expiry_move(b->s, stream, b->state->expires_at_ms, 0));
+		}
+	} while (due.more);
+	OK(b->s->ops->item_drop(b->s->kind, STORE_ITEM_SETTING, store_blob_of("expiry_index", 12), &was));
+	assert_true(was);
+	OK(store_commit(b->s));
+	assert_int_equal(due_at(b, b->at_ms + 2000, &first), 0);
+	sp_ledger_rebuild_rep r;
+	OK(store_rebuild(b->s, &r));
+	assert_true(r.differences > 0); /* and a rebuild would have told */
+	store_close(b->s);
+	open_store(b);
+	assert_int_equal(due_at(b, b->at_ms + 2000, &first), 103);
+	must_rebuild(b);
+}
+
 static void
 an_undone_command_leaves_nothing_and_its_neighbours_stay(void **arg)
 {
@@ -1039,6 +1146,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(a_payment_comes_back_as_it_was),
 		BOTH(an_undone_command_leaves_nothing_and_its_neighbours_stay),
+		BOTH(only_what_can_still_be_captured_runs_out),
+		ON(&store_sqlcipher, an_older_store_gets_its_index),
 		BOTH(a_rolled_back_batch_leaves_nothing),
 		BOTH(two_writers_of_one_version_conflict),
 		BOTH(keys_live_until_they_expire),
