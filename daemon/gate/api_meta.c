@@ -129,6 +129,10 @@ act_whoami(struct request *r)
 	writer_hex(w, "sha256", c->cert_sha256, sizeof(c->cert_sha256));
 	writer_time(w, "expires_at", r->cert_expires_at_s * 1000);
 	writer_end(w, '}');
+	writer_begin(w, "limits", '{');
+	writer_int(w, "requests_per_second", conf_int(proc_conf(), CONF_GATE_RATE));
+	writer_int(w, "requests_left", r->rate_left);
+	writer_end(w, '}');
 	writer_text(w, "address", r->caller.ip);
 	writer_time(w, "server_time", clock_wall_ms());
 	writer_end(w, '}');

@@ -89,5 +89,6 @@ problem_retry_after_s(enum err e)
 
 	if (!err_retryable(e) || (http != 429 && http != 503 && http != 409))
 		return 0;
-	return e == ERR_NOT_READY || e == ERR_IDEMPOTENCY_BUSY || e == ERR_OPERATION_IN_FLIGHT ? 1 : 2;
+	return e == ERR_RATE_LIMIT || e == ERR_NOT_READY || e == ERR_IDEMPOTENCY_BUSY || e == ERR_OPERATION_IN_FLIGHT ? 1
+																												  : 2;
 }

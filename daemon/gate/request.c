@@ -14,6 +14,7 @@
 #include "daemon/gate/conn.h"
 #include "daemon/gate/problem.h"
 #include "daemon/gate/query.h"
+#include "daemon/gate/rate.h"
 #include "daemon/gate/readiness.h"
 #include "daemon/gate/route.h"
 #include "daemon/wire/proc.h"
@@ -368,6 +369,20 @@ check_query(struct request *r)
 	return !r->route->query && strchr(http_target(r->http), '?') ? ERR_QUERY : ERR_OK;
 }
 
+/* Said with every answer to a client that is known, so that a good one need never run into it. */
+static enum err
+check_rate(struct request *r)
+{
+	uint32_t quota = (uint32_t)conf_int(proc_conf(), CONF_GATE_RATE), left;
+	bool may = rate_take(r->caller.cert_sha256, quota, r->began_us, &left);
+
+	if (buf_printf(&r->extra, "RateLimit-Policy: \"client\";q=%u;w=1\r\nRateLimit: \"client\";r=%u;t=1\r\n", quota,
+				   left))
+		log_warn("header left out", LOG_S("header", "RateLimit"));
+	r->rate_left = left;
+	return may ? ERR_OK : ERR_RATE_LIMIT;
+}
+
 /* Everything after the caller is known; ends in the act. */
 static void
 go_on(struct request *r)
@@ -380,7 +395,7 @@ go_on(struct request *r)
 			e = ERR_LEDGER_AWAY;
 		else if (r->client->standing)
 			e = r->client->standing;
-		else if (!client_cache_allows(r->client, route->scope))
+		else if (!(e = check_rate(r)) && !client_cache_allows(r->client, route->scope))
 			e = ERR_SCOPE;
 	}
 	if (!e && (route->flags & ROUTE_EFFECT))

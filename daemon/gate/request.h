@@ -33,6 +33,7 @@ struct request {
 	struct buf extra; /* header lines of the answer, each with CR LF */
 	int64_t began_us;
 	int64_t cert_expires_at_s;
+	uint32_t rate_left;                   /* requests that this client may send at once, at this gate */
 	bool loopback, keep_alive, head_only; /* head_only: an answer to HEAD has no body */
 	/* A command that may be asked again with its key when the ledger comes back: how, and whether it was (operation.h).
 	 */

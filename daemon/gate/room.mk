@@ -4,7 +4,7 @@ daemon_gate_libgate_a_SOURCES = daemon/gate/http.h daemon/gate/http.c daemon/gat
 	daemon/gate/query.h daemon/gate/query.c daemon/gate/writer.h daemon/gate/writer.c daemon/gate/render.h daemon/gate/render.c \
 	daemon/gate/problem.h daemon/gate/problem.c daemon/gate/route.h daemon/gate/route.c daemon/gate/api.h daemon/gate/api.def \
 	daemon/gate/client_cache.h daemon/gate/client_cache.c daemon/gate/readiness.h daemon/gate/readiness.c \
-	daemon/gate/source.h daemon/gate/source.c daemon/gate/request.h daemon/gate/request.c daemon/gate/conn.h daemon/gate/conn.c daemon/gate/card.h daemon/gate/card.c \
+	daemon/gate/source.h daemon/gate/source.c daemon/gate/rate.h daemon/gate/rate.c daemon/gate/request.h daemon/gate/request.c daemon/gate/conn.h daemon/gate/conn.c daemon/gate/card.h daemon/gate/card.c \
 	daemon/gate/denied.h daemon/gate/denied.c daemon/gate/operation.h daemon/gate/operation.c daemon/gate/prometheus.h daemon/gate/prometheus.c \
 	daemon/gate/openapi.h daemon/gate/openapi.c daemon/gate/docs_page.h daemon/gate/docs_page.c daemon/gate/api_meta.c daemon/gate/api_tokens.c daemon/gate/api_payments.c \
 	daemon/gate/api_refunds.c
@@ -23,9 +23,12 @@ tests_harness_gate_harness_SOURCES = tests/harness/gate_harness.c
 tests_harness_gate_harness_LDADD = $(LIB_WIRE)
 
 if CMOCKA
-gate_tests = tests/unit/gate/client_cache_test tests/unit/gate/http_test tests/unit/gate/shape_test tests/unit/gate/denied_test
+gate_tests = tests/unit/gate/client_cache_test tests/unit/gate/http_test tests/unit/gate/shape_test tests/unit/gate/denied_test \
+	tests/unit/gate/rate_test
 check_PROGRAMS += $(gate_tests)
 TESTS += $(gate_tests)
+tests_unit_gate_rate_test_SOURCES = tests/unit/gate/rate_test.c
+tests_unit_gate_rate_test_LDADD = $(LIB_GATE) $(LIB_TEST)
 tests_unit_gate_denied_test_SOURCES = tests/unit/gate/denied_test.c
 tests_unit_gate_denied_test_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_gate_denied_test_LDADD = $(LIB_GATE) $(LIB_TEST)
