@@ -1,18 +1,24 @@
 # packaging: .deb and .rpm from the archive of the sources, so that what is packaged is what was released.
 DEB_DIR = $(abs_builddir)/deb
+RPM_DIR = $(abs_builddir)/rpm
 deb: dist
-	rm -rf $(DEB_DIR) && $(MKDIR_P) $(DEB_DIR)
-	tar -C $(DEB_DIR) -xf $(distdir).tar.xz
-	cp -r $(top_srcdir)/packaging/deb $(DEB_DIR)/$(distdir)/debian
-	cp $(top_srcdir)/packaging/systemd/sallyport.service $(DEB_DIR)/$(distdir)/debian/sallyport.service
-	cp $(top_srcdir)/packaging/sysusers/sallyport.conf $(DEB_DIR)/$(distdir)/debian/sallyport.sysusers
-	cp $(top_srcdir)/packaging/tmpfiles/sallyport.conf $(DEB_DIR)/$(distdir)/debian/sallyport.tmpfiles
-	chmod -R u+w $(DEB_DIR)/$(distdir)
-	cd $(DEB_DIR)/$(distdir) && SOURCE_DATE_EPOCH=$$(dpkg-parsechangelog -S Timestamp) dpkg-buildpackage -us -uc -b
+	$(top_srcdir)/packaging/package deb $(distdir).tar.xz $(DEB_DIR)
 	@ls -l $(DEB_DIR)/*.deb
-.PHONY: deb
-# On real systems: clean Debian releases, booted with their own systemd (root only).
+rpm: dist
+	$(top_srcdir)/packaging/package rpm $(distdir).tar.xz $(RPM_DIR)
+	@ls -l $(RPM_DIR)/*.rpm
+# Built twice, as differently as can be, and compared byte for byte (root only: it changes the user).
+check-repro: dist
+	$(top_srcdir)/tests/packages/repro $(abs_builddir)/$(distdir).tar.xz
+# What can be said of the .rpm without an RPM system.
+check-rpm: deb rpm
+	$(top_srcdir)/tests/packages/rpm $(abs_builddir)
+.PHONY: deb rpm check-repro check-rpm
+# On real systems: clean Debian releases, booted with their own systemd (root only). RELEASES="bookworm trixie" chooses.
 check-packages: all
 	$(top_srcdir)/tests/packages/run $(abs_builddir) $(RELEASES)
-.PHONY: check-packages
+# Two upgrades under traffic, a refused downgrade, a full disk, a killed dpkg.
+check-upgrade: dist
+	$(top_srcdir)/tests/packages/upgrade $(abs_builddir)/$(distdir).tar.xz $(RELEASES)
+.PHONY: check-packages check-upgrade
 EXTRA_DIST += tests/packages

@@ -33,6 +33,12 @@ const char *const *
 vault_migrations(void)
 {
 	static const char *all[VAULT_MIGRATIONS];
+	enum {
+#define SCHEMA(ID, name, migrations) SCHEMA_##ID = (migrations),
+#include "policy/schema_version.def"
+#undef SCHEMA
+	};
+	_Static_assert(VAULT_MIGRATIONS == SCHEMA_VAULT, "policy/schema_version.def says otherwise");
 	all[0] = logbook_schema;
 	all[1] = tables;
 	return all;

@@ -52,10 +52,11 @@ print_status_json(const sp_status_rep *s, const char *line, int status)
 		json_array_append_new(processes, process_json(&s->processes[i], s->at_ms));
 	for (pb_size_t i = 0; i < s->metrics_count; i++)
 		json_object_set_new(metrics, s->metrics[i].name, json_integer((json_int_t)s->metrics[i].value));
-	ctl_print_json(json_pack("{ss ss ss ss ss sb ss so so si}", "state", page_state_word((enum page_state)s->state),
-							 "cause", err_code((enum err)s->cause), "line", line, "install", s->install, "version",
-							 s->version, "test", (int)s->test, "listen", s->listen, "processes", processes, "metrics",
-							 metrics, "exit_code", status));
+	ctl_print_json(json_pack("{ss ss ss ss ss ss sb sb ss so so si}", "state",
+							 page_state_word((enum page_state)s->state), "cause", s->cause_code, "line", line,
+							 "install", s->install, "version", s->version, "installed_version", VERSION, "new_version",
+							 (int)s->new_version, "test", (int)s->test, "listen", s->listen, "processes", processes,
+							 "metrics", metrics, "exit_code", status));
 	return status;
 }
 
@@ -94,7 +95,7 @@ act_status(struct run *r)
 	static sp_status_req req;
 	static sp_status_rep rep;
 	struct client *c = NULL;
-	char path[PATH_BYTES], line[160];
+	char path[PATH_BYTES], line[sizeof rep.line];
 	enum err e = layout_complete(&r->paths) ? ctl_path(path, r->paths.run, "desk.sock") : ERR_NOT_INITIALISED;
 
 	/* 300 ms for the whole answer, with a dead or hanging desk too */
@@ -107,14 +108,15 @@ act_status(struct run *r)
 		e = ERR_NOT_RUNNING;
 	if (e != ERR_OK)
 		return not_there(r, e);
-	struct health h = {(enum page_state)rep.state, (enum err)rep.cause, PROCESS_MAX};
-	health_line(h, line, sizeof line);
+	/* in the words of the version that runs: it may be another than ours */
+	snprintf(line, sizeof line, "%s", rep.line);
 	int status = exit_of_state(rep.state, (enum err)rep.cause);
 	if (r->json)
 		return print_status_json(&rep, line, status);
 	puts(line);
-	printf("\ninstall %s%s   version %s   API https://%s%s\n", rep.install, rep.test ? " (TEST)" : "", rep.version,
-		   rep.listen, rep.hsm_software ? "   HSM: software, for tests only" : "");
+	printf("\ninstall %s%s   version %s%s   API https://%s%s\n", rep.install, rep.test ? " (TEST)" : "", rep.version,
+		   rep.new_version ? " (installed: " VERSION ")" : "", rep.listen,
+		   rep.hsm_software ? "   HSM: software, for tests only" : "");
 	print_processes(&rep);
 	return status;
 }

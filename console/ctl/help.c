@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "console/ctl/completion.h"
 #include "console/ctl/manual.h"
 
 static const struct {
@@ -99,6 +100,10 @@ act_help(struct run *r)
 		return manual_commands();
 	if (r->args_n == 1 && strcmp(r->args[0], "man-conf") == 0)
 		return manual_configuration();
+	if (r->args_n == 2 && strcmp(r->args[0], "completion") == 0) {
+		int status = completion_print(r->args[1]);
+		return status < 0 ? ctl_usage(r, "completion is for bash, zsh or fish") : status;
+	}
 	char words[64] = "";
 	for (unsigned i = 0; i < r->args_n; i++)
 		snprintf(words + strlen(words), sizeof words - strlen(words), "%s%s", i ? " " : "", r->args[i]);
@@ -112,7 +117,9 @@ const struct command cmd_help = {
 	.words = "help",
 	.args = "[COMMAND | exit-codes]",
 	.summary = "Show help",
-	.about = "The topics man and man-conf print the man pages sallyport(1) and sallyport.conf(5).",
+	.about = "The topics man and man-conf print the man pages sallyport(1) and sallyport.conf(5); completion bash, "
+			 "completion zsh "
+			 "and completion fish print what these shells read to complete command lines.",
 	.example = "sallyport help exit-codes",
 	.exits = "0 2",
 	.args_max = 3,

@@ -1,12 +1,12 @@
 # console/ctl: the `sallyport` command, one file per command.
 bin_PROGRAMS += console/ctl/sallyport
-console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/ctl.c console/ctl/ctl.h console/ctl/help.c console/ctl/help.h console/ctl/manual.c console/ctl/manual.h \
+console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/ctl.c console/ctl/ctl.h console/ctl/help.c console/ctl/help.h console/ctl/completion.c console/ctl/completion.h console/ctl/manual.c console/ctl/manual.h \
 	console/ctl/ca.c console/ctl/ca.h console/ctl/officer.c console/ctl/officer.h console/ctl/scopes.c console/ctl/scopes.h \
 	console/ctl/layout.c console/ctl/layout.h console/ctl/show.c console/ctl/show.h \
 	console/ctl/cmd_init.c console/ctl/cmd_status.c console/ctl/cmd_client.c console/ctl/cmd_key.c console/ctl/cmd_payment.c \
-	console/ctl/cmd_config.c console/ctl/cmd_ledger.c console/ctl/cmd_demo.c \
+	console/ctl/cmd_config.c console/ctl/cmd_ledger.c console/ctl/cmd_upgrade.c console/ctl/cmd_demo.c \
 	console/ctl/cmd_audit.c console/ctl/cmd_audit_export.c
-console_ctl_sallyport_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+console_ctl_sallyport_CPPFLAGS = $(AM_CPPFLAGS) -DSBINDIR='"$(sbindir)"' $(JANSSON_CFLAGS)
 console_ctl_sallyport_LDADD = $(LIB_WIRE) $(LIB_AUDIT) $(JANSSON_LIBS) $(MBEDX509_LIBS)
 EXTRA_DIST += console/ctl/commands.def console/ctl/exit_codes.def
 # From the command table and policy/config.def: the pages can't say more than the program does.
@@ -16,3 +16,14 @@ console/ctl/sallyport.1: console/ctl/sallyport$(EXEEXT)
 	$(AM_V_GEN)console/ctl/sallyport help man > $@
 console/ctl/sallyport.conf.5: console/ctl/sallyport$(EXEEXT)
 	$(AM_V_GEN)console/ctl/sallyport help man-conf > $@
+# What shells offer, from the same table. Debian keeps zsh's in a folder of its own: make install zshcompletiondir=…
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+nodist_bashcompletion_DATA = console/ctl/complete/sallyport
+nodist_zshcompletion_DATA = console/ctl/complete/_sallyport
+nodist_fishcompletion_DATA = console/ctl/complete/sallyport.fish
+completions = $(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA) $(nodist_fishcompletion_DATA)
+CLEANFILES += $(completions)
+$(completions): console/ctl/sallyport$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) console/ctl/complete; case $@ in */_*) s=zsh ;; *.fish) s=fish ;; *) s=bash ;; esac; console/ctl/sallyport help completion $$s > $@

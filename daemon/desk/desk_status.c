@@ -101,10 +101,15 @@ desk_status_fill(const struct page *const *pages, unsigned n, int64_t wall_ms, i
 	memset(out, 0, sizeof *out);
 	out->state = health.state;
 	out->cause = (uint32_t)health.cause;
+	health_line(health, out->line, sizeof out->line);
+	snprintf(out->cause_code, sizeof out->cause_code, "%s", err_code(health.cause));
 	out->at_ms = wall_ms;
 	for (unsigned i = 0; i < n && out->processes_count < sizeof out->processes / sizeof *out->processes; i++)
 		if (pages[i])
 			fill_process(pages[i], mono_ms, &out->processes[out->processes_count++]);
+	/* also while something graver is told first */
+	for (pb_size_t i = 0; i < out->processes_count; i++)
+		out->new_version |= out->processes[i].cause == (uint32_t)ERR_NEW_VERSION;
 	fill_metrics(pages, n, out);
 }
 

@@ -396,8 +396,7 @@ family_open(struct site *s, struct event_base *base)
 	atomic_store(&family.page->started_at_ms, clock_wall_ms());
 	atomic_store(&family.page->heartbeat_mono_ms, clock_mono_ms());
 	snprintf(family.page->user, sizeof family.page->user, "%.31s", pw ? pw->pw_name : "?");
-	snprintf(family.page->jail, sizeof family.page->jail, "%s",
-			 s->root ? "setuid, setgid only" : "no new privileges");
+	snprintf(family.page->jail, sizeof family.page->jail, "%s", s->root ? "setuid, setgid only" : "no new privileges");
 	atomic_store(&family.page->state, PAGE_SERVING);
 	return ERR_OK;
 }

@@ -102,7 +102,8 @@ listen_unix(const char *path, const char *group, int *fd_out, struct buf *why)
 	const struct group *g = getgrnam(group);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	gid_t own = getegid();
-	/* mode and group are right from the first moment on, no link is followed, and no right to give files away is needed */
+	/* mode and group are right from the first moment on, no link is followed, and no right to give files away is needed
+	 */
 	mode_t mask = umask(g ? 0117 : 0177);
 	bool as_group = g && setegid(g->gr_gid) == 0;
 	unlink(path); /* we hold the lock: it is a dead one's */

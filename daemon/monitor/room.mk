@@ -5,7 +5,7 @@ daemon_monitor_sallyportd_SOURCES = daemon/monitor/monitor_main.c daemon/monitor
 	daemon/monitor/member.h daemon/monitor/member.c daemon/monitor/gift.h daemon/monitor/gift.c \
 	daemon/monitor/family.h daemon/monitor/family.c daemon/monitor/watch.h daemon/monitor/watch.c \
 	daemon/monitor/halt.h daemon/monitor/halt.c daemon/monitor/reload.h daemon/monitor/reload.c \
-	daemon/monitor/notify.h daemon/monitor/notify.c
+	daemon/monitor/notify.h daemon/monitor/notify.c daemon/monitor/release.h daemon/monitor/release.c
 daemon_monitor_sallyportd_CFLAGS = $(AM_CFLAGS) $(CAPNG_CFLAGS)
 daemon_monitor_sallyportd_LDADD = $(LIB_WIRE) $(CAPNG_LIBS)
 

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/base/mark.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 #include "daemon/monitor/listen.h"
@@ -303,9 +304,10 @@ site_open(const char *dir, const char *libexec, bool init, struct site *s, struc
 		s->gate[i] = -1;
 	/* what is cheap to mend is told first */
 	if ((e = find_places(s, dir, why)) != ERR_OK || (e = load_conf(s, why)) != ERR_OK ||
-		(e = find_users(s, why)) != ERR_OK || (e = check_parents(s, why)) != ERR_OK || (e = lock(s, why)) != ERR_OK ||
-		(e = open_dirs(s, why)) != ERR_OK || (e = open_binaries(s, libexec, why)) != ERR_OK ||
-		(e = check_tls(s, why)) != ERR_OK || (e = open_listeners(s, why)) != ERR_OK)
+		(e = mark_check(s->state, why)) != ERR_OK || (e = find_users(s, why)) != ERR_OK ||
+		(e = check_parents(s, why)) != ERR_OK || (e = lock(s, why)) != ERR_OK || (e = open_dirs(s, why)) != ERR_OK ||
+		(e = open_binaries(s, libexec, why)) != ERR_OK || (e = check_tls(s, why)) != ERR_OK ||
+		(e = open_listeners(s, why)) != ERR_OK)
 		return e;
 	site_read_pin(s);
 	return ERR_OK;

@@ -42,7 +42,8 @@ struct site {
  *   libexec  from --libexec or the environment; NULL: the compiled-in one. Others in test installations only.
  *   why      what went wrong, for people: one line, added to
  *   Returns  ERR_OK · ERR_NOT_INITIALISED · ERR_CONFIG · ERR_USERS_MISSING · ERR_DIR_NOT_SEARCHABLE · ERR_EXISTS (runs
- *            already) · ERR_PERMISSION · ERR_FILE_MISSING · ERR_IO · ERR_MEMORY
+ *            already) · ERR_DB_VERSION (the stores are of a newer version) · ERR_PERMISSION · ERR_FILE_MISSING · ERR_IO
+ * · ERR_MEMORY
  */
 enum err site_open(const char *dir, const char *libexec, bool init, struct site *s, struct buf *why) MUST;
 /* Is this process started here (all, or only those of --init)? */

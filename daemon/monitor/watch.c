@@ -6,9 +6,11 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/mark.h"
 #include "daemon/monitor/family.h"
 #include "daemon/monitor/halt.h"
 #include "daemon/monitor/notify.h"
+#include "daemon/monitor/release.h"
 
 #define START_TICK_MS 20 /* until it serves: start-up is waited for */
 #define START_TICKS   500
@@ -49,6 +51,10 @@ say_ready(struct health h)
 		printf("ready: %s serves on https://%s (%u processes)\n", family.site->state,
 			   conf_text(family.site->conf, CONF_LISTEN), family.n + 1);
 	fflush(stdout);
+	/* only now: a version that never served must not keep out the one before it */
+	enum err e = family.site->init ? ERR_OK : mark_write(family.site->state);
+	if (e != ERR_OK)
+		log_warn("the stores' versions could not be written", LOG_E("cause", e));
 }
 
 static void
@@ -88,6 +94,14 @@ look_after(void)
 	}
 }
 
+/* Told as the mildest of all causes: it goes on serving as it is. */
+static void
+note_release(void)
+{
+	if (!family.site->init)
+		atomic_store(&family.page->cause, release_replaced() ? ERR_NEW_VERSION : ERR_OK);
+}
+
 static void
 note_memory(void)
 {
@@ -116,14 +130,17 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	tell_systemd(h);
 	if (++watch.ticks == START_TICKS)
 		set_tick(TICK_MS); /* sealed: somebody has to come, which takes longer than that */
-	if (watch.ticks % LOOK_TICKS == 0)
+	if (watch.ticks % LOOK_TICKS == 0) {
 		look_after();
+		note_release();
+	}
 }
 
 enum err
 watch_open(void)
 {
 	notify_open();
+	release_open(family.site);
 	watch.told.state = PAGE_STOPPING; /* so that the first state is told */
 	watch.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	watch.tick = event_new(family.base, -1, EV_PERSIST, on_tick, NULL);

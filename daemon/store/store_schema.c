@@ -26,5 +26,11 @@ enum err
 store_schema_migrate(struct db *d)
 {
 	const char *const migrations[] = {logbook_schema, tables, key_index_schema};
+	enum {
+#define SCHEMA(ID, name, migrations) SCHEMA_##ID = (migrations),
+#include "policy/schema_version.def"
+#undef SCHEMA
+	};
+	_Static_assert(sizeof migrations / sizeof *migrations == SCHEMA_LEDGER, "policy/schema_version.def says otherwise");
 	return db_migrate(d, migrations, sizeof migrations / sizeof *migrations);
 }

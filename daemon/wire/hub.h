@@ -61,7 +61,7 @@ struct peer {
 	int fd;        /* -1: away */
 	bool control;  /* a control socket: descriptors may come, frames do not wait for hello */
 	bool up;       /* its hello came */
-	bool mismatch; /* an officer's program of another build: each question gets ERR_BUILD_MISMATCH */
+	bool mismatch; /* an officer's program of another build: each question but status gets ERR_BUILD_MISMATCH */
 	bool doomed;   /* cut it off at the end of this turn */
 	bool is_dirty, hello_sent, closed;
 	unsigned refs; /* of an officer's peer: open calls and the hub */

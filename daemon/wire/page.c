@@ -150,13 +150,16 @@ health_of(const struct page *p, int64_t mono_ms)
 	return (struct health){state, cause, who};
 }
 
-/* starting outranks serving, everything else is in the order of the enum; a warning outranks none */
+/* starting outranks serving, everything else is in the order of the enum; a warning outranks none,
+ * and that a new version waits is the mildest */
 static unsigned
 rank(struct health h)
 {
 	static const unsigned of_state[] = {
-		[PAGE_SERVING] = 0, [PAGE_STARTING] = 2, [PAGE_REFUSING] = 4, [PAGE_SEALED] = 6, [PAGE_STOPPING] = 8};
-	return ((unsigned)h.state <= PAGE_STOPPING ? of_state[h.state] : 5) + (h.cause != ERR_OK);
+		[PAGE_SERVING] = 0, [PAGE_STARTING] = 3, [PAGE_REFUSING] = 6, [PAGE_SEALED] = 9, [PAGE_STOPPING] = 12};
+	return ((unsigned)h.state <= PAGE_STOPPING ? of_state[h.state] : 8) + (h.cause == ERR_OK            ? 0
+																		   : h.cause == ERR_NEW_VERSION ? 1
+																										: 2);
 }
 
 struct health

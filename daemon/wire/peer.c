@@ -377,7 +377,8 @@ static enum err
 refuse(const struct peer *p, const struct frame *f)
 {
 	unsigned calls_max = p->process == PROCESS_OFFICER ? GUEST_CALLS_MAX : HUB_CALLS_MAX;
-	if (p->mismatch)
+	/* how the appliance is can be asked by a program of any version: its messages only grow (see wire.proto) */
+	if (p->mismatch && f->number != MSG_status)
 		return ERR_BUILD_MISMATCH;
 	if (!p->hub->answers[f->number])
 		return ERR_NOT_SUPPORTED;

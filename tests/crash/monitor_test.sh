@@ -71,6 +71,18 @@ grep -q '"bad":[1-9]' "$log" && fail "a question that may be sent again was lost
 grep '"process":"vault"' "$log" | grep -q '"signal":9' || fail "the death is not in the log"
 ok "kill -9 of the vault: started again, new sockets for all, no question lost"
 
+# another version is put in place: it is told, and whoever dies comes back as he was
+ln -sf /bin/false "$work/libexec/vault"
+within 5 logged '"cause":"new_version_not_running"' || fail "a new version in place is not told"
+was=$(pid_of vault)
+kill -9 "$was"
+within 5 new_pid vault "$was" || fail "the vault did not come back in the version that runs"
+ln -sf "$build/tests/crash/demo_child" "$work/libexec/vault"
+again() { [ "$(grep '"what":"state"' "$log" | tail -n 1 | grep -c '"cause":"ok"')" = 1 ]; }
+within 5 again || fail "the same version put back is told as another"
+grep -q '^vault' "$dir/stores" || fail "no mark of the stores' versions"
+ok "a new version in place is told; a process that dies comes back in the old one"
+
 was=$(pid_of gate/1) vault=$(pid_of vault)
 kill -USR1 "$was"
 within 5 logged '"it broke the protocol"' || fail "the breaker was not ended"
@@ -131,6 +143,13 @@ kill -TERM "$monitor"
 wait "$monitor" || fail "exit status beside a deaf systemd"
 kill "$deaf" 2>/dev/null
 ok "a systemd that does not read holds nothing up"
+
+cp "$dir/stores" "$work/stores"
+sed -i 's/^ledger .*/ledger 99/' "$dir/stores"
+timeout 30 "$build/daemon/monitor/sallyportd" --dir "$dir" --libexec "$work/libexec" >"$out" 2>"$log"
+[ $? = 1 ] && [ ! -s "$out" ] && grep -q 'ledger.s store has schema 99' "$log" && grep -q '^next: ' "$log" || fail "stores of a newer version"
+cp "$work/stores" "$dir/stores"
+ok "stores of a newer version are refused, and it is said whose"
 
 mkdir "$work/broken"
 for p in hsm vault ledger courier herald gate desk; do ln -s "$build/tests/crash/demo_child" "$work/broken/$p"; done

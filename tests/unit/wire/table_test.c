@@ -208,6 +208,15 @@ the_worst_state_is_the_appliances(void **state)
 		 2,
 		 PAGE_SERVING,
 		 ERR_HSM_AWAY},
+		/* that a new version waits is told, but never over anything else */
+		{{{PROCESS_MONITOR, PAGE_SERVING, ERR_NEW_VERSION, 0, 0}, {PROCESS_VAULT, PAGE_SERVING, ERR_OK, 0, 0}},
+		 2,
+		 PAGE_SERVING,
+		 ERR_NEW_VERSION},
+		{{{PROCESS_MONITOR, PAGE_SERVING, ERR_NEW_VERSION, 0, 0}, {PROCESS_VAULT, PAGE_SERVING, ERR_HSM_AWAY, 0, 0}},
+		 2,
+		 PAGE_SERVING,
+		 ERR_HSM_AWAY},
 		/* hanging, and starting again */
 		{{{PROCESS_VAULT, PAGE_SERVING, ERR_OK, 0, 3001}}, 1, PAGE_REFUSING, ERR_VAULT_AWAY},
 		{{{PROCESS_LEDGER, PAGE_STARTING, ERR_OK, 1, 0}}, 1, PAGE_REFUSING, ERR_LEDGER_AWAY},
@@ -266,6 +275,8 @@ the_health_line_fits_a_terminal(void **state)
 		}
 	health_line((struct health){PAGE_SERVING, ERR_OK, PROCESS_MONITOR}, line, sizeof line);
 	assert_string_equal(line, "serving — all well");
+	health_line((struct health){PAGE_SERVING, ERR_NEW_VERSION, PROCESS_MONITOR}, line, sizeof line);
+	assert_string_equal(line, "serving — new version not running; sallyport upgrade");
 	health_line((struct health){PAGE_REFUSING, ERR_AUDIT_AWAY, PROCESS_VAULT}, line, sizeof line);
 	assert_string_equal(line, "refusing effects — audit unavailable; free space on the appliance's disk");
 }

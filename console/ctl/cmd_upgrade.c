@@ -1,0 +1,431 @@
+/*
+ * sallyport upgrade — from the version that runs to the one that is installed, when nothing stands against it: the
+ * checks come first and change nothing; then systemd restarts the service and we watch until it serves.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "console/ctl/ctl.h"
+#include "console/ctl/layout.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/conf.h"
+#include "daemon/base/mark.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+#include "daemon/wire/client.h"
+#include "daemon/wire/page.h"
+#include "policy/schema/wire.pb.h"
+
+#define UNIT          "sallyport.service"
+#define DETAIL_BYTES  200
+#define PIN_BYTES_MAX 66
+#define DISK_FREE_MIN ((uint64_t)64 << 20)
+#define WAIT_S        120
+#define LOOK_MS       50
+
+struct upgrade {
+	struct run *run;
+	bool test, sealed; /* of what runs now */
+	uint32_t pid;      /* of its monitor */
+	char from[64];
+	json_t *checks;
+	unsigned against;
+};
+
+/* ── what runs ── */
+
+/* One look; ERR_NOT_RUNNING also when it does not answer in time. */
+static enum err
+look(const struct upgrade *u, sp_status_rep *rep)
+{
+	static sp_status_req req;
+	struct client *c = NULL;
+	char path[PATH_BYTES];
+	enum err e = ctl_path(path, u->run->paths.run, "desk.sock");
+	if (e == ERR_OK)
+		e = client_open(path, 500, &c);
+	if (e == ERR_OK)
+		e = client_ask(c, MSG_status, &req, rep, 500);
+	client_close(c);
+	return e == ERR_DEADLINE || e == ERR_PEER_AWAY ? ERR_NOT_RUNNING : e;
+}
+
+static uint32_t
+monitor_pid(const sp_status_rep *s)
+{
+	for (pb_size_t i = 0; i < s->processes_count; i++)
+		if (strcmp(s->processes[i].name, "monitor") == 0)
+			return s->processes[i].pid;
+	return 0;
+}
+
+/* ── other programs ── */
+
+/* Runs a program without a shell; its output, cut to size, in out. Its exit status, -1: it could not be run. */
+static int
+run_program(const char *const argv[], char *out, size_t size)
+{
+	int fds[2], status;
+	size_t n = 0;
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(fds[1], STDOUT_FILENO);
+		dup2(fds[1], STDERR_FILENO);
+		execv(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	close(fds[1]);
+	for (char rest[256]; pid > 0;) {
+		bool room = n + 1 < size;
+		ssize_t got = read(fds[0], room ? out + n : rest, room ? size - 1 - n : sizeof rest);
+		if (got <= 0)
+			break;
+		n += room ? (size_t)got : 0;
+		mem_wipe(rest, sizeof rest);
+	}
+	close(fds[0]);
+	out[n] = 0;
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* ── what could stand against it: each says in detail what it found ── */
+
+/* A package that is half in place has programs of two versions. */
+static bool
+programs_are_whole(const struct upgrade *u, char detail[DETAIL_BYTES])
+{
+	const char *const argv[] = {SBINDIR "/sallyportd", "--version", NULL};
+	char said[128];
+	(void)u;
+	if (run_program(argv, said, sizeof said) == 0 && strcmp(said, "sallyportd " VERSION "\n") == 0) {
+		snprintf(detail, DETAIL_BYTES, "sallyportd and sallyport are of version %s", VERSION);
+		return true;
+	}
+	snprintf(detail, DETAIL_BYTES, "%s is not of version %s: finish the installation, dpkg --configure -a", argv[0],
+			 VERSION);
+	return false;
+}
+
+static bool
+configuration_is_valid(const struct upgrade *u, char detail[DETAIL_BYTES])
+{
+	struct conf *c = conf_new();
+	struct buf problems;
+	buf_init(&problems, 65536);
+	enum err e = c ? conf_load(c, u->run->paths.etc, &problems) : ERR_MEMORY;
+	size_t first = 0;
+	while (first < problems.len && ((const char *)buf_at(&problems))[first] != '\n')
+		first++;
+	if (e == ERR_OK)
+		snprintf(detail, DETAIL_BYTES, "valid for version %s", VERSION);
+	else
+		snprintf(detail, DETAIL_BYTES, "%.*s: all of it with sallyport config check", (int)(first < 120 ? first : 120),
+				 problems.len ? (const char *)buf_at(&problems) : err_title(e));
+	buf_clear(&problems);
+	conf_free(c);
+	return e == ERR_OK;
+}
+
+static bool
+stores_are_not_newer(const struct upgrade *u, char detail[DETAIL_BYTES])
+{
+	struct buf why;
+	buf_init(&why, 1024);
+	enum err e = mark_check(u->run->paths.state, &why);
+	if (e == ERR_OK)
+		snprintf(detail, DETAIL_BYTES, "of this version or older");
+	else
+		snprintf(detail, DETAIL_BYTES, "%.*s", (int)(why.len < 160 ? why.len : 160),
+				 why.len ? (const char *)buf_at(&why) : err_title(e));
+	buf_clear(&why);
+	return e == ERR_OK;
+}
+
+/* The PIN without its line's end; 0: not there. */
+static size_t
+read_pin(const char *path, char pin[PIN_BYTES_MAX])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, pin, PIN_BYTES_MAX);
+	if (fd >= 0)
+		close(fd);
+	while (n > 0 && (pin[n - 1] == '\n' || pin[n - 1] == '\r'))
+		n--;
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* Where systemd looks, in its order: clear first. systemd.exec(5), LoadCredential=. */
+static bool
+find_stored(char path[PATH_BYTES], bool *sealed_out)
+{
+	static const struct {
+		const char *path;
+		bool sealed;
+	} places[] = {{"/etc/credstore/hsm-pin", false},          {"/run/credstore/hsm-pin", false},
+				  {"/usr/lib/credstore/hsm-pin", false},      {"/etc/credstore.encrypted/hsm-pin", true},
+				  {"/run/credstore.encrypted/hsm-pin", true}, {"/usr/lib/credstore.encrypted/hsm-pin", true}};
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+		if (access(places[i].path, F_OK) == 0) {
+			*sealed_out = places[i].sealed;
+			return str_set(path, PATH_BYTES, places[i].path) == ERR_OK;
+		}
+	return false;
+}
+
+/* What systemd would load, opened as it would open it. */
+static size_t
+stored_pin(const char *path, bool sealed, char pin[PIN_BYTES_MAX])
+{
+	const char *const argv[] = {"/usr/bin/systemd-creds", "--name=hsm-pin", "decrypt", path, "-", NULL};
+	if (!sealed)
+		return read_pin(path, pin);
+	if (run_program(argv, pin, PIN_BYTES_MAX) != 0)
+		return 0;
+	return strcspn(pin, "\r\n");
+}
+
+/* A restart seals what has no PIN, or another one than it runs with: a try with a wrong one also counts at the HSM. */
+static bool
+it_can_unseal(const struct upgrade *u, char detail[DETAIL_BYTES])
+{
+	char path[PATH_BYTES], pin[PIN_BYTES_MAX], used[PIN_BYTES_MAX];
+	bool sealed = false, good;
+	size_t used_n = read_pin("/run/credentials/" UNIT "/hsm-pin", used), n = 0;
+	if (u->sealed) {
+		snprintf(detail, DETAIL_BYTES, "it is sealed now; a restart can't make that worse");
+		good = true;
+	} else if (find_stored(path, &sealed)) {
+		n = stored_pin(path, sealed, pin);
+		good = n > 0 && n < PIN_BYTES_MAX && (!used_n || (n == used_n && memcmp(pin, used, n) == 0));
+		snprintf(detail, DETAIL_BYTES,
+				 good ? "the credential %s"
+				 : n  ? "%s holds another PIN than the one in use"
+					  : "%s can't be read",
+				 path);
+	} else if (used_n) {
+		snprintf(detail, DETAIL_BYTES, "the credential hsm-pin, from where the unit had it at its last start");
+		good = true;
+	} else {
+		good = u->test && ctl_path(path, u->run->paths.etc, "credentials/hsm-pin") == ERR_OK && read_pin(path, pin) > 0;
+		snprintf(detail, DETAIL_BYTES,
+				 good ? "the test installation's PIN" : "there is no credential hsm-pin: it would stay sealed");
+	}
+	mem_wipe(pin, sizeof pin);
+	mem_wipe(used, sizeof used);
+	return good;
+}
+
+static uint64_t
+bytes_of(const char *dir, const char *name)
+{
+	char path[PATH_BYTES];
+	struct stat st;
+	return ctl_path(path, dir, name) == ERR_OK && stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* A migration may write a store anew before the old pages are free. */
+static bool
+disk_has_room(const struct upgrade *u, char detail[DETAIL_BYTES])
+{
+	struct statvfs f;
+	uint64_t ledger = bytes_of(u->run->paths.state, "ledger/ledger.db"),
+			 vault = bytes_of(u->run->paths.state, "vault/vault.db"),
+			 need = DISK_FREE_MIN + (ledger > vault ? ledger : vault);
+	if (statvfs(u->run->paths.state, &f) != 0) {
+		snprintf(detail, DETAIL_BYTES, "the stores' file system: %s", strerror(errno));
+		return false;
+	}
+	uint64_t have = (uint64_t)f.f_bavail * f.f_frsize;
+	snprintf(detail, DETAIL_BYTES, "%llu MiB free, %llu needed", (unsigned long long)(have >> 20),
+			 (unsigned long long)(need >> 20));
+	return have >= need;
+}
+
+static const struct {
+	const char *name;
+	bool (*holds)(const struct upgrade *u, char detail[DETAIL_BYTES]);
+} checks[] = {
+	{"programs", programs_are_whole}, {"configuration", configuration_is_valid},
+	{"stores", stores_are_not_newer}, {"unseal", it_can_unseal},
+	{"disk", disk_has_room},
+};
+
+static void
+check_all(struct upgrade *u)
+{
+	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+		char detail[DETAIL_BYTES];
+		bool good = checks[i].holds(u, detail);
+		u->against += !good;
+		json_array_append_new(u->checks,
+							  json_pack("{ss sb ss}", "check", checks[i].name, "ok", (int)good, "detail", detail));
+		if (!u->run->json)
+			printf("  %-4s  %-14s %s\n", good ? "ok" : "fail", checks[i].name, detail);
+	}
+	fflush(stdout);
+}
+
+/* ── the switch ── */
+
+struct times {
+	int64_t away_ms, back_ms; /* since the restart was asked for; -1: not seen */
+};
+
+/* Has the new one come as far as the old one was? */
+static bool
+is_back(const struct upgrade *u, const sp_status_rep *s)
+{
+	uint32_t pid = monitor_pid(s);
+	return pid && pid != u->pid && (s->state == PAGE_SERVING || (u->sealed && s->state == PAGE_SEALED));
+}
+
+/* Restarts and watches; the last look in rep, with what it gave. */
+static enum err
+switch_over(const struct upgrade *u, int64_t until_ms, sp_status_rep *rep, struct times *t)
+{
+	int64_t begun = clock_mono_ms();
+	int status;
+	enum err e = ERR_NOT_RUNNING;
+	*t = (struct times){-1, -1};
+	pid_t pid = fork();
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (null >= 0)
+			dup2(null, STDOUT_FILENO);
+		execl("/usr/bin/systemctl", "systemctl", "restart", UNIT, (char *)NULL);
+		_exit(127);
+	}
+	for (bool ended = pid < 0; clock_mono_ms() < until_ms;) {
+		ended = ended || waitpid(pid, &status, WNOHANG) == pid;
+		e = look(u, rep);
+		int64_t now = clock_mono_ms() - begun;
+		if (t->away_ms < 0 && (e != ERR_OK || monitor_pid(rep) != u->pid || rep->state != PAGE_SERVING))
+			t->away_ms = now;
+		if (e == ERR_OK && is_back(u, rep)) {
+			t->back_ms = now;
+			break;
+		}
+		/* systemd is done, and what came up will not serve by itself; or nothing came up */
+		if (ended && (pid < 0 || status != 0 || (e == ERR_OK && rep->state == PAGE_SEALED)))
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
+	}
+	return e;
+}
+
+static int
+tell_end(struct upgrade *u, enum err e, const sp_status_rep *rep, const struct times *t)
+{
+	char cause[320];
+	if (t->back_ms >= 0 && u->run->json)
+		return ctl_print_json(json_pack("{ss ss ss ss sO sI sI}", "result", "upgraded", "from", u->from, "to",
+										rep->version, "line", rep->line, "checks", u->checks, "away_after_ms",
+										(json_int_t)t->away_ms, "back_after_ms", (json_int_t)t->back_ms));
+	if (t->back_ms >= 0) {
+		printf("upgraded — %s runs: %s\n  away for %lld ms, back %lld ms after the restart was asked for\n",
+			   rep->version, rep->line, (long long)(t->back_ms - t->away_ms), (long long)t->back_ms);
+		return EXIT_CODE_DONE;
+	}
+	snprintf(cause, sizeof cause, "after the restart it is: %s", e == ERR_OK ? rep->line : err_title(e));
+	/* sealed or refusing has its own remedy; what did not start has the journal */
+	return ctl_fail(
+		u->run, e == ERR_OK && rep->cause > ERR_OK && rep->cause < ERR_MAX ? (enum err)rep->cause : ERR_UPGRADE_FAILED,
+		"upgrade", cause);
+}
+
+static int
+nothing_to_do(struct upgrade *u)
+{
+	if (u->run->json)
+		return ctl_print_json(json_pack("{ss ss ss}", "result", "nothing to do", "from", u->from, "to", VERSION));
+	printf("nothing to do — version %s is installed, and it runs\n", u->from);
+	return EXIT_CODE_DONE;
+}
+
+static int
+only_checked(struct upgrade *u)
+{
+	if (u->against)
+		return ctl_fail(u->run, ERR_UPGRADE_REFUSED, "upgrade", NULL);
+	if (u->run->json)
+		return ctl_print_json(
+			json_pack("{ss ss ss sO}", "result", "checked", "from", u->from, "to", VERSION, "checks", u->checks));
+	puts("nothing stands against it; nothing was changed");
+	return EXIT_CODE_DONE;
+}
+
+static int
+upgrade(struct upgrade *u, uint64_t wait_s)
+{
+	static sp_status_rep rep;
+	struct times times;
+	enum err e = layout_complete(&u->run->paths) ? look(u, &rep) : ERR_NOT_INITIALISED;
+	if (e != ERR_OK)
+		return ctl_fail(u->run, e, "upgrade", NULL);
+	snprintf(u->from, sizeof u->from, "%s", rep.version);
+	u->pid = monitor_pid(&rep);
+	u->sealed = rep.state == PAGE_SEALED;
+	u->test = rep.test;
+	if (!rep.new_version)
+		return nothing_to_do(u);
+	if (geteuid() != 0)
+		return ctl_fail(u->run, ERR_PERMISSION, "upgrade", "only root may restart the service");
+	if (!u->run->json)
+		printf("%s runs — %s is installed\n", u->from, strcmp(u->from, VERSION) == 0 ? "another build of it" : VERSION);
+	check_all(u);
+	if (u->against || ctl_flag(u->run, "--dry-run"))
+		return only_checked(u);
+	if (!u->run->json)
+		puts("restarting it through systemd; payments in flight are finished or taken up again");
+	fflush(stdout);
+	e = switch_over(u, clock_mono_ms() + (int64_t)wait_s * 1000, &rep, &times);
+	return tell_end(u, e, &rep, &times);
+}
+
+static int
+act_upgrade(struct run *r)
+{
+	struct upgrade u = {.run = r};
+	uint64_t wait_s = WAIT_S;
+	const char *wait = ctl_flag(r, "--wait");
+	if (r->paths.dir[0])
+		return ctl_usage(r, "an appliance under --dir is not run by systemd: stop its sallyportd and start it again");
+	if (wait && (str_decimal(wait, 3600, &wait_s) != ERR_OK || wait_s == 0))
+		return ctl_usage(r, "--wait takes 1 to 3600 seconds");
+	u.checks = json_array();
+	int status = upgrade(&u, wait_s);
+	json_decref(u.checks);
+	return status;
+}
+
+static const struct flag flags[] = {{"--dry-run", NULL, "only check; nothing is changed"},
+									{"--wait", "SECONDS", "how long it may take until the new version serves (120)"},
+									{NULL, NULL, NULL}};
+
+const struct command cmd_upgrade = {
+	.words = "upgrade",
+	.args = "",
+	.summary = "Change from the version that runs to the one that is installed",
+	.about =
+		"Installing a package never stops what runs: the old version goes on serving, and `status` says that a new one "
+		"waits. This checks first that the programs are whole, that they take the configuration and the stores, that "
+		"the "
+		"vault can unseal after a restart, and that the disk has room; a check that fails changes nothing (exit 9). "
+		"Then "
+		"the service is restarted. Stores are brought to the new version by the first start; there is no way back.",
+	.example = "sallyport upgrade --dry-run",
+	.exits = "0 1 2 3 4 5 6 7 9",
+	.flags = flags,
+	.act = act_upgrade,
+};
