@@ -33,7 +33,7 @@ judge() { python3 /root/traffic.py judge /root/site "$port" /root/site/story.jso
 mount -t tmpfs -o size=320m,mode=0755 tmpfs /var/lib/sallyport
 systemd-tmpfiles --create sallyport.conf
 check "init" sallyport init --software-hsm --yes
-port=$(sed -n 's/^listen *= *.*:\([0-9]*\).*/\1/p' /etc/sallyport/sallyport.conf)
+port=$(sallyport config show | sed -n 's/^listen = .*:\([0-9]*\)$/\1/p')
 # what an operator changes
 echo 'gate.idle_timeout = 9s' >/etc/sallyport/sallyport.conf.d/site.conf
 chmod 0640 /etc/sallyport/sallyport.conf.d/site.conf
@@ -46,7 +46,8 @@ begun=$(date +%s%N)
 check "the first version starts" systemctl start sallyport
 echo "figure: start-up to ready under systemd: $((($(date +%s%N) - begun) / 1000000)) ms"
 check "… and serves" well
-echo "figure: resident memory after start: $(sallyport --json status | tr ',' '\n' | sed -n 's/.*"rss_bytes":\([0-9]*\).*/\1/p' | awk '{ s += $1 } END { printf "%.1f MiB in %d processes", s / 1048576, NR }')"
+sleep 2
+echo "figure: resident memory after start: $(ps -o rss= -p "$(sallyport --json status | tr ',' '\n' | sed -n 's/^"pid":\([0-9]*\)$/\1/p' | paste -sd,)" | awk '{ s += $1 } END { printf "%.1f MiB in %d processes", s / 1024, NR }')"
 mkdir -p /root/site
 ln -sfn /etc/sallyport/ca.crt /root/site/ca.crt
 for d in clients; do ln -sfn "/etc/sallyport/$d" "/root/site/$d"; done

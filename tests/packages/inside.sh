@@ -42,6 +42,8 @@ check "… serves" serving
 check "… and lost nothing" test "$(sallyport --json ledger rebuild)" = "$before"
 check "installing the same package again leaves it serving" bash -c 'dpkg -i /root/sallyport.deb && [ "$(sallyport status | head -1)" = "serving — all well" ]'
 check "exposure ≤ 2.0" exposure
+echo "figure: exposure $(exposure) (systemd $(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'))"
+echo "figure: system calls allowed: $(sallyport --json status | tr '{' '\n' | sed -n 's/.*"process":"\([a-z]*\)","index":0.*"system_calls":\([0-9]*\).*/\1 \2/p' | paste -sd, | sed 's/,/, /g')"
 check "the journal has no panic" bash -c '! journalctl -u sallyport --no-pager | grep -q "\"level\":\"panic\""'
 check "a stop" systemctl stop sallyport
 sallyport status >/dev/null
