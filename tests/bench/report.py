@@ -1,5 +1,7 @@
 """What the figures mean: each goal with ours beside it, as a table, as JSON, as a picture."""
+import json
 import statistics
+import sys
 
 
 def ratio(a, c, more=0.0):
@@ -109,3 +111,32 @@ def table(figures):
         else:
             ours = f"{number(g['ours'])} {g['unit']}"
         print(f"{g['line']:<5}{g['what']:<58}{ours:>12}   {'≤' if g['less_is_better'] else '≥'} {g['goal']:g} {g['unit']:<6}{'' if g['state'] in ('met', 'not there', 'not measured') else '✗'}")
+
+
+def markdown(document):
+    """The goals as a table for people; below it the figures that they come from."""
+    out = [f"Run of {document['at']}: {document['cores']} cores, load client included, {document['rounds']} interleaved rounds of {document['seconds']:g} s, medians.", "",
+           "| line | what | goal | ours | |", "|---|---|---|---|---|"]
+    for g in document["goals"]:
+        ours = f"{number(g['ours'])} {g['unit']}" if g["ours"] is not None else "–"
+        out.append(f"| {g['line']} | {g['what']} | {'≤' if g['less_is_better'] else '≥'} {g['goal']:g} {g['unit']} | {ours} | {g['state']} |")
+    out += ["", "<details><summary>The figures</summary>", "", "| figure | median | least | most |", "|---|---|---|---|"]
+    out += [f"| {k} | {number(v['median'])} | {number(v['least'])} | {number(v['most'])} |" for k, v in document["figures"].items()]
+    return "\n".join(out + ["", "</details>", ""])
+
+
+def into(document, page):
+    """The page with the table of this run between its two marks."""
+    with open(page) as f:
+        head, _, rest = f.read().partition(BEGIN)
+    with open(page, "w") as f:
+        f.write(head + BEGIN + "\n" + markdown(document) + END + rest.partition(END)[2])
+
+
+BEGIN, END = "<!-- figures: written by tests/bench/report.py -->", "<!-- end of figures -->"
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: tests/bench/report.py FIGURES.json docs/performance.md     puts the table of a run into the page")
+    with open(sys.argv[1]) as file:
+        into(json.load(file), sys.argv[2])
