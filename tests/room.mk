@@ -12,7 +12,7 @@ list-fuzz:
 dist_check_SCRIPTS += tests/rooms
 TESTS += tests/rooms
 # Figures, not tests: a table beside the machine's own ceilings, and beside the peers of the directory PEERS. BENCH: some rows, options.
-bench: all tests/bench/store_bench tests/bench/ledger_fill
+bench: all tests/bench/store_bench tests/bench/ledger_fill tests/unit/audit/audit_make
 	$(top_srcdir)/tests/bench/run.py $(abs_builddir) $(BENCH) $(if $(PEERS),--peers $(PEERS))
 .PHONY: bench
 # The long run of tests/screen/03: ten thousand resizes, about an hour.

@@ -122,7 +122,7 @@ def markdown(document):
         out.append(f"| {g['line']} | {g['what']} | {'≤' if g['less_is_better'] else '≥'} {g['goal']:g} {g['unit']} | {ours} | {g['state']} |")
     out += ["", "<details><summary>The figures</summary>", "", "| figure | median | least | most |", "|---|---|---|---|"]
     out += [f"| {k} | {number(v['median'])} | {number(v['least'])} | {number(v['most'])} |" for k, v in document["figures"].items()]
-    return "\n".join(out + ["", "</details>", ""])
+    return "\n".join(out + ["", "</details>", "", "![latency over offered load, and CPU by process](performance.svg)", ""])
 
 
 def into(document, page):

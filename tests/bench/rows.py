@@ -14,6 +14,8 @@ SHIM = os.path.join(rig.HERE, os.pardir, "attack", "p11_shim.c")
 
 
 def keep_load(b, name, r, cpu=True):
+    if not r["good"]:
+        raise RuntimeError(f"{name}: nothing was answered well")
     b.keep(f"{name} /s", r["rate"])
     b.keep(f"{name} p50 ms", r["p50"])
     b.keep(f"{name} p99 ms", r["p99"])
