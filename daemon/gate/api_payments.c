@@ -215,21 +215,42 @@ act_get(struct request *r)
 		request_fail(r, request_peer_error(e, PROCESS_LEDGER));
 }
 
+/* What the three lists give; their answers have one shape, as the ledger's reader says too. */
+static const struct {
+	const struct object *object;
+	const pb_msgdesc_t *fields;
+} lists[] = {{&render_payment, sp_payment_view_fields},
+			 {&render_refund, sp_operation_view_fields},
+			 {&render_event, sp_timeline_view_fields}};
+#define SAME_SHAPE(a, b)                                                               \
+	_Static_assert(sizeof(a) == sizeof(b) && offsetof(a, data) == offsetof(b, data) && \
+					   offsetof(a, has_more) == offsetof(b, has_more) &&               \
+					   offsetof(a, next_cursor) == offsetof(b, next_cursor),           \
+				   "one shape")
+SAME_SHAPE(sp_payment_list_rep, sp_refund_list_rep);
+SAME_SHAPE(sp_payment_list_rep, sp_payment_events_rep);
+
 static void
-on_listed(void *arg, enum err e, const void *answer)
+on_page(void *arg, enum err e, const void *answer)
 {
 	const sp_payment_list_rep *rep = answer;
-	struct operation_page page = {.object = &render_payment, .fields = sp_payment_view_fields};
+	struct request *r = arg;
+	struct operation_page page = {0};
 
-	if (!request_alive(arg))
+	if (!request_alive(r))
 		return;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		if (lists[i].object == r->route->answer) {
+			page.object = lists[i].object;
+			page.fields = lists[i].fields;
+		}
 	if (rep) {
 		page.data = rep->data.bytes;
 		page.bytes = rep->data.size;
 		page.has_more = rep->has_more;
 		page.cursor = rep->next_cursor;
 	}
-	operation_list(arg, !e && !rep ? ERR_PROTOCOL : e, &page);
+	operation_list(r, !e && (!rep || !page.object) ? ERR_PROTOCOL : e, &page);
 }
 
 static void
@@ -242,26 +263,9 @@ act_list(struct request *r)
 	req.query.limit = 10;
 	if (!request_read(r, &req.query))
 		return;
-	e = ledger ? ask_payment_list(ledger, &req, OPERATION_READ_DEADLINE_MS, on_listed, r) : ERR_LEDGER_AWAY;
+	e = ledger ? ask_payment_list(ledger, &req, OPERATION_READ_DEADLINE_MS, on_page, r) : ERR_LEDGER_AWAY;
 	if (e)
 		request_fail(r, request_peer_error(e, PROCESS_LEDGER));
-}
-
-static void
-on_refunds(void *arg, enum err e, const void *answer)
-{
-	const sp_refund_list_rep *rep = answer;
-	struct operation_page page = {.object = &render_refund, .fields = sp_operation_view_fields};
-
-	if (!request_alive(arg))
-		return;
-	if (rep) {
-		page.data = rep->data.bytes;
-		page.bytes = rep->data.size;
-		page.has_more = rep->has_more;
-		page.cursor = rep->next_cursor;
-	}
-	operation_list(arg, !e && !rep ? ERR_PROTOCOL : e, &page);
 }
 
 static void
@@ -275,26 +279,9 @@ act_refunds(struct request *r)
 	if (!request_read(r, &req.query))
 		return;
 	if (!e)
-		e = ledger ? ask_refund_list(ledger, &req, OPERATION_READ_DEADLINE_MS, on_refunds, r) : ERR_LEDGER_AWAY;
+		e = ledger ? ask_refund_list(ledger, &req, OPERATION_READ_DEADLINE_MS, on_page, r) : ERR_LEDGER_AWAY;
 	if (e)
 		request_fail(r, request_peer_error(e, PROCESS_LEDGER));
-}
-
-static void
-on_events(void *arg, enum err e, const void *answer)
-{
-	const sp_payment_events_rep *rep = answer;
-	struct operation_page page = {.object = &render_event, .fields = sp_timeline_view_fields};
-
-	if (!request_alive(arg))
-		return;
-	if (rep) {
-		page.data = rep->data.bytes;
-		page.bytes = rep->data.size;
-		page.has_more = rep->has_more;
-		page.cursor = rep->next_cursor;
-	}
-	operation_list(arg, !e && !rep ? ERR_PROTOCOL : e, &page);
 }
 
 static void
@@ -308,27 +295,28 @@ act_events(struct request *r)
 	if (!request_read(r, &req.query))
 		return;
 	if (!e)
-		e = ledger ? ask_payment_events(ledger, &req, OPERATION_READ_DEADLINE_MS, on_events, r) : ERR_LEDGER_AWAY;
+		e = ledger ? ask_payment_events(ledger, &req, OPERATION_READ_DEADLINE_MS, on_page, r) : ERR_LEDGER_AWAY;
 	if (e)
 		request_fail(r, request_peer_error(e, PROCESS_LEDGER));
 }
 
-static void
-act_capture(struct request *r)
-{
-	operation_start(r, sp_operation_kind_KIND_CAPTURE);
-}
+/* What a body of this shape asks for. */
+static const struct {
+	const struct shape *body;
+	sp_operation_kind kind;
+} operations[] = {{&operation_capture_shape, sp_operation_kind_KIND_CAPTURE},
+				  {&operation_void_shape, sp_operation_kind_KIND_VOID},
+				  {&operation_refund_shape, sp_operation_kind_KIND_REFUND}};
 
 static void
-act_void(struct request *r)
+act_operate(struct request *r)
 {
-	operation_start(r, sp_operation_kind_KIND_VOID);
-}
-
-static void
-act_refund(struct request *r)
-{
-	operation_start(r, sp_operation_kind_KIND_REFUND);
+	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++)
+		if (operations[i].body == r->route->body) {
+			operation_start(r, operations[i].kind);
+			return;
+		}
+	request_fail(r, ERR_INTERNAL);
 }
 
 #define MOVES_MONEY (ROUTE_EFFECT | ROUTE_KEY)
@@ -343,12 +331,12 @@ static const struct route routes[] = {
 	{METHOD_GET, "/v1/payments/{pay}", "getPayment", 0, SCOPE_PAYMENTS_READ, NULL, NULL, act_get, 200, &render_payment,
 	 false, "Read a payment"},
 	{METHOD_POST, "/v1/payments/{pay}/capture", "capturePayment", MOVES_MONEY, SCOPE_PAYMENTS_WRITE,
-	 &operation_capture_shape, NULL, act_capture, 201, &render_capture, false,
+	 &operation_capture_shape, NULL, act_operate, 201, &render_capture, false,
 	 "Capture an authorization, whole or in part", "{\"amount\":400,\"final\":false}"},
 	{METHOD_POST, "/v1/payments/{pay}/void", "voidPayment", MOVES_MONEY, SCOPE_PAYMENTS_WRITE, &operation_void_shape,
-	 NULL, act_void, 200, &render_payment, false, "Release an authorization", "{\"reason\":\"out of stock\"}"},
+	 NULL, act_operate, 200, &render_payment, false, "Release an authorization", "{\"reason\":\"out of stock\"}"},
 	{METHOD_POST, "/v1/payments/{pay}/refunds", "createRefund", MOVES_MONEY, SCOPE_REFUNDS_WRITE,
-	 &operation_refund_shape, NULL, act_refund, 201, &render_refund, false,
+	 &operation_refund_shape, NULL, act_operate, 201, &render_refund, false,
 	 "Give captured money back, whole or in part", "{\"amount\":100,\"reason\":\"one broken\"}"},
 	{METHOD_GET, "/v1/payments/{pay}/refunds", "listRefunds", 0, SCOPE_PAYMENTS_READ, NULL, &operation_page_query,
 	 act_refunds, 200, &render_refund, true, "List a payment's refunds"},

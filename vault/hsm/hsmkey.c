@@ -190,11 +190,13 @@ sign_once(struct p11 *p, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE type, const str
 	return rv == CKR_OK && n != want ? CKR_OUR_BAD_ANSWER : rv;
 }
 
+/*
+ * Sign, and see that the public half takes it: a wrong signature, once published, looks like tampering for ever; a
+ * right one costs this to see.
+ */
 static CK_RV
-sign(struct p11 *p, void *arg)
+sign_and_see(struct p11 *p, const struct ask *a, uint8_t signature[64], uint8_t point[32])
 {
-	struct ask *a = arg;
-	uint8_t point[32];
 	CK_OBJECT_HANDLE private_key, public_key;
 	CK_RV rv = find_checked(p, CKO_PRIVATE_KEY, a->label, &private_key);
 	if (rv == CKR_OK)
@@ -202,11 +204,18 @@ sign(struct p11 *p, void *arg)
 	if (rv == CKR_OK)
 		rv = probe_point(p, public_key, point);
 	if (rv == CKR_OK)
-		rv = sign_once(p, private_key, CKM_EDDSA, a, a->out, 64);
-	/* a wrong signature, once published, looks like tampering for ever; a right one costs this to see */
-	if (rv == CKR_OK && crypto_sign_verify_detached(a->out, a->data, a->bytes, point) != 0)
+		rv = sign_once(p, private_key, CKM_EDDSA, a, signature, 64);
+	if (rv == CKR_OK && crypto_sign_verify_detached(signature, a->data, a->bytes, point) != 0)
 		rv = CKR_OUR_BAD_ANSWER;
 	return rv;
+}
+
+static CK_RV
+sign(struct p11 *p, void *arg)
+{
+	struct ask *a = arg;
+	uint8_t point[32];
+	return sign_and_see(p, a, a->out, point);
 }
 
 static CK_RV
@@ -233,21 +242,12 @@ mac(struct p11 *p, void *arg)
 static CK_RV
 read_public(struct p11 *p, void *arg)
 {
-	struct ask *a = arg, proof = *a;
 	static const char statement[] = "sallyport-possession/1\n";
+	struct ask *a = arg, proof = *a;
 	uint8_t signature[64], point[32];
-	CK_OBJECT_HANDLE public_key, private_key;
-	CK_RV rv = p11_find(p, CKO_PUBLIC_KEY, a->label, &public_key);
-	if (rv == CKR_OK)
-		rv = find_checked(p, CKO_PRIVATE_KEY, a->label, &private_key);
-	if (rv == CKR_OK)
-		rv = probe_point(p, public_key, point);
 	proof.data = (const uint8_t *)statement;
 	proof.bytes = sizeof statement - 1;
-	if (rv == CKR_OK)
-		rv = sign_once(p, private_key, CKM_EDDSA, &proof, signature, sizeof signature);
-	if (rv == CKR_OK && crypto_sign_verify_detached(signature, proof.data, proof.bytes, point) != 0)
-		rv = CKR_OUR_BAD_ANSWER;
+	CK_RV rv = sign_and_see(p, &proof, signature, point);
 	if (rv == CKR_OK)
 		memcpy(a->out, point, sizeof point);
 	return rv;
