@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "console/ctl/ctl.h"
 #include "daemon/audit/verify_file.h"
@@ -63,7 +64,8 @@ const struct command cmd_audit_verify = {
 		"The same check as sallyport-verify. Without --keys it trusts the keys inside the export: that finds damage,\n"
 		"but not a forger who signed with a key of his own.",
 	.example = "sallyport audit verify --keys our-keys march.tar",
-	.exits = "0 1 2 9",
+	.exits = "0 1 2 9 130",
+	.schema = "audit-verify",
 	.args_min = 1,
 	.args_max = 1,
 	.flags = verify_flags,
@@ -76,16 +78,17 @@ struct tail {
 	struct run *r;
 	struct client *client;
 	const char *log; /* "vault", "ledger" */
+	bool raw;        /* as they are stored, one a line */
+	json_t *kept;    /* with --json: the one document's records */
 	uint64_t at;     /* next record to show */
 };
 
-static volatile sig_atomic_t interrupted;
-
+/* Ctrl-C is how following ends: nothing went wrong that has to be told. */
 static void
 on_interrupt(int signal)
 {
 	(void)signal;
-	interrupted = 1;
+	_exit(EXIT_CODE_INTERRUPTED);
 }
 
 /* One line for people: the members that answer who did what to which, and how it ended. */
@@ -106,13 +109,14 @@ print_record(const struct tail *t, const char *record, size_t n)
 {
 	json_t *j;
 
-	if (t->r->json) {
-		/* a stream of documents, one a line: the record's own bytes */
+	if (t->raw)
 		return fwrite(record, 1, n, stdout) == n && putchar('\n') != EOF ? ERR_OK : ERR_IO;
-	}
 	j = json_loadb(record, n, 0, NULL);
 	if (!j)
 		return ERR_FILE_FORM;
+	if (t->kept)
+		return json_array_append_new(t->kept, json_pack("{ss so}", "log", t->log, "record", j)) == 0 ? ERR_OK
+																									 : ERR_MEMORY;
 	show_record(j, t->log);
 	json_decref(j);
 	return ERR_OK;
@@ -183,19 +187,20 @@ follow(struct tail *tails, size_t n)
 	enum err e = ERR_OK;
 
 	sigaction(SIGINT, &action, NULL);
-	while (!interrupted && !e) {
+	while (!e) {
 		fflush(stdout);
 		nanosleep(&pause, NULL);
 		for (size_t i = 0; i < n && !e; i++)
 			e = show_new(&tails[i], &size);
 	}
-	return e ? e : ERR_INTERRUPTED;
+	return e;
 }
 
 static int
 act_tail(struct run *r)
 {
 	struct tail tails[2] = {{.r = r, .log = "vault"}, {.r = r, .log = "ledger"}};
+	const bool raw = ctl_flag(r, "--raw"), following = ctl_flag(r, "--follow");
 	const char *which = ctl_flag(r, "--log"), *lines = ctl_flag(r, "--lines");
 	uint64_t n = TAIL_LINES;
 	size_t logs = 2, first = 0;
@@ -205,6 +210,8 @@ act_tail(struct run *r)
 
 	if (lines && str_decimal(lines, TAIL_LINES_MAX, &n) != ERR_OK)
 		return ctl_usage(r, "--lines takes 0 to 1000");
+	if (r->json && (raw || following))
+		return ctl_usage(r, "--json is one document: for a record a line use --raw, also with --follow");
 	if (which && strcmp(which, "vault") != 0 && strcmp(which, "ledger") != 0)
 		return ctl_usage(r, "--log takes vault or ledger");
 	if (which) {
@@ -214,23 +221,27 @@ act_tail(struct run *r)
 	client = ctl_connect(r, &status);
 	if (!client)
 		return status;
+	json_t *kept = r->json ? json_array() : NULL;
 	for (size_t i = first; i < first + logs && !e; i++) {
 		tails[i].client = client;
+		tails[i].raw = raw;
+		tails[i].kept = kept;
 		e = show_last(&tails[i], n);
 	}
-	if (!e && ctl_flag(r, "--follow"))
+	if (!e && following)
 		e = follow(tails + first, logs);
 	client_close(client);
-	/* Ctrl-C is how following ends: nothing went wrong that has to be told */
-	return e == ERR_OK            ? EXIT_CODE_DONE
-		   : e == ERR_INTERRUPTED ? EXIT_CODE_INTERRUPTED
-								  : ctl_fail(r, e, "audit tail", NULL);
+	if (e == ERR_OK && r->json)
+		return ctl_print_json(json_pack("{so}", "records", kept));
+	json_decref(kept);
+	return e == ERR_OK ? EXIT_CODE_DONE : ctl_fail(r, e, "audit tail", NULL);
 }
 
 static const struct flag tail_flags[] = {
 	{"--follow", NULL, "go on with new records until Ctrl-C"},
 	{"--lines", "N", "how many of the last records of each log (20, at most 1000)"},
 	{"--log", "NAME", "vault or ledger; both when left out"},
+	{"--raw", NULL, "each record as it is stored, one a line"},
 	{NULL, NULL, NULL},
 };
 
@@ -238,10 +249,12 @@ const struct command cmd_audit_tail = {
 	.words = "audit tail",
 	.args = "",
 	.summary = "Show the last records of the audit logs",
-	.about = "With --json each record is printed as it is stored, one document a line. What is shown here is not\n"
-			 "checked; audit export and sallyport-verify do that.",
+	.about = "With --raw each record is printed as it is stored, one a line, for programs that follow the log; with\n"
+			 "--json all of them are one document. What is shown here is not checked; audit export and "
+			 "sallyport-verify do that.",
 	.example = "sallyport --dir /srv/sallyport audit tail --follow --log vault",
 	.exits = "0 1 2 3 5 6 7 130",
+	.schema = "audit-tail",
 	.flags = tail_flags,
 	.act = act_tail,
 };

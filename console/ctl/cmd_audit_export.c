@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "console/ctl/ctl.h"
+#include "console/ctl/interrupt.h"
 #include "daemon/audit/export.h"
 #include "daemon/audit/minisign.h"
 #include "daemon/base/clock.h"
@@ -54,15 +54,6 @@ struct exporting {
 	uint64_t done, total; /* records */
 	int64_t shown_ms;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void
-on_interrupt(int signal)
-{
-	(void)signal;
-	interrupted = 1;
-}
 
 /* ── progress: only on a terminal ── */
 
@@ -162,8 +153,6 @@ read_spool(void *arg, const struct export_log *log, enum export_part part, uint6
 	int fd = part == EXPORT_RECORDS ? x->records[which].fd : x->hashes[which].fd;
 	uint8_t *to = out;
 
-	if (interrupted)
-		return ERR_INTERRUPTED;
 	for (size_t at = 0; at < n;) {
 		ssize_t got = pread(fd, to + at, n - at, (off_t)(offset + at));
 		if (got == 0 || (got < 0 && errno != EINTR))
@@ -234,12 +223,10 @@ ask_cut(struct exporting *x, unsigned which)
 	wanted = rep.size;
 	if (!e)
 		e = ask_read(x, which, &(sp_vault_audit_read_req){.export = true}, &rep);
-	while (!e && (rep.checkpoint.size == 0 || rep.size < wanted) && clock_mono_ms() < until && !interrupted) {
+	while (!e && (rep.checkpoint.size == 0 || rep.size < wanted) && clock_mono_ms() < until) {
 		nanosleep(&pause, NULL);
 		e = ask_read(x, which, &(sp_vault_audit_read_req){.from = FAR}, &rep);
 	}
-	if (!e && interrupted)
-		e = ERR_INTERRUPTED;
 	if (!e && rep.checkpoint.size == 0)
 		e = ERR_AUDIT_AWAY;
 	if (!e)
@@ -302,8 +289,6 @@ fetch_log(struct exporting *x, unsigned which)
 			e = keep_records(x, which, &rep, &at);
 		if (!e && at == before)
 			e = ERR_PROTOCOL;
-		if (!e && interrupted)
-			e = ERR_INTERRUPTED;
 		show_progress(x, folders[which], false);
 	}
 	if (!e)
@@ -396,6 +381,7 @@ open_part(struct exporting *x)
 	if (fstat(x->out, &held) != 0 || stat(x->part, &named) != 0 || held.st_ino != named.st_ino)
 		return ERR_EXISTS;
 	x->part_held = true;
+	interrupt_remove(x->part);
 	return ftruncate(x->out, 0) == 0 ? ERR_OK : err_of_errno(errno);
 }
 
@@ -463,6 +449,7 @@ run_export(struct exporting *x)
 	/* the archive gets its name last: where F.tar is, its signature is too */
 	if (!e && rename(x->part, x->path) != 0)
 		e = err_of_errno(errno);
+	interrupt_remove(NULL);
 	buf_clear(&manifest);
 	return e;
 }
@@ -506,7 +493,6 @@ static int
 act_export(struct run *r)
 {
 	static struct exporting x;
-	const struct sigaction action = {.sa_handler = on_interrupt};
 	const char *output = ctl_flag(r, "--output");
 	int status;
 	enum err e;
@@ -522,10 +508,7 @@ act_export(struct run *r)
 	x.client = ctl_connect(r, &status);
 	if (!x.client)
 		return status;
-	sigaction(SIGINT, &action, NULL);
 	e = run_export(&x);
-	if (e && interrupted) /* whatever the signal broke: that is the cause */
-		e = ERR_INTERRUPTED;
 	show_progress(&x, "done", true);
 	if (e == ERR_OK)
 		status = show_done(&x);
@@ -553,6 +536,7 @@ const struct command cmd_audit_export = {
 		"An archive of the same name is replaced when the new one is complete, not before.",
 	.example = "sallyport --dir /srv/sallyport audit export --output march.tar",
 	.exits = "0 1 2 3 4 5 6 7 130",
+	.schema = "audit-export",
 	.flags = export_flags,
 	.act = act_export,
 };

@@ -24,7 +24,9 @@ act_check(struct run *r)
 			json_array_append_new(list, json_stringn(line, n));
 			at += n + 1;
 		}
-		ctl_print_json(json_pack("{ss so}", "code", err_code(e), "problems", list));
+		json_t *doc = ctl_problem_json(e, "config check", NULL, "mend what problems names and run it again");
+		json_object_set_new(doc, "problems", list);
+		ctl_print_json(doc);
 		status = ctl_exit_of(e);
 	} else if (e == ERR_CONFIG) {
 		fwrite(buf_at(&problems), 1, problems.len, stderr);
@@ -100,7 +102,8 @@ const struct command cmd_config_check = {
 	.summary = "Check the configuration files; all problems at once, with file and line",
 	.about = "",
 	.example = "sallyport --dir /srv/sallyport config check",
-	.exits = "0 1 6 9",
+	.exits = "0 1 2 6 9",
+	.schema = "config-check",
 	.act = act_check,
 };
 
@@ -113,7 +116,8 @@ const struct command cmd_config_show = {
 	.summary = "Show every key of the configuration with its value",
 	.about = "",
 	.example = "sallyport --dir /srv/sallyport config show --origin",
-	.exits = "0 1 6 9",
+	.exits = "0 1 2 6 9",
+	.schema = "config-show",
 	.flags = show_flags,
 	.act = act_show,
 };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,6 +58,8 @@ curl_exec(const struct stage *s, const char *method, const char *path, const cha
 		argv[n++] = "@-";
 	}
 	argv[n] = url;
+	/* not longer than we do: Ctrl-C ends both */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	dup2(in[0], STDIN_FILENO);
 	dup2(out[1], STDOUT_FILENO);
 	execvp("curl", (char *const *)(uintptr_t)argv);
@@ -369,6 +372,7 @@ const struct command cmd_demo = {
 	.summary = "Run the main job with a real client and show each request and answer",
 	.about = "Only on a test installation, and only while it serves. Needs curl.",
 	.example = "sallyport --dir /srv/sallyport demo",
-	.exits = "0 1 5 6",
+	.exits = "0 1 2 5 6 9 130",
+	.schema = "demo",
 	.act = act_demo,
 };

@@ -431,7 +431,8 @@ const struct command cmd_init = {
 		"Shows its plan, makes what is missing and can be run again after it was stopped. Over a whole appliance it\n"
 		"changes nothing and exits 1.",
 	.example = "sallyport --dir /srv/sallyport init --software-hsm --yes --listen 127.0.0.1:8443",
-	.exits = "0 1 2",
+	.exits = "0 1 2 5 7 9 130",
+	.schema = "init",
 	.flags = flags,
 	.act = act_init,
 };

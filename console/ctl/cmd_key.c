@@ -62,6 +62,7 @@ const struct command cmd_key_list = {
 	.summary = "List the keys, their states and when they must be rotated",
 	.about = "",
 	.example = "sallyport --dir /srv/sallyport key list",
-	.exits = "0 1 3 5 6 7",
+	.exits = "0 1 2 3 5 6 7 130",
+	.schema = "key-list",
 	.act = act_list,
 };

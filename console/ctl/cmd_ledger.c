@@ -40,6 +40,7 @@ const struct command cmd_ledger_rebuild = {
 	.summary = "Make the read models anew from the events and compare",
 	.about = "Nothing is changed: the comparison runs in memory.",
 	.example = "sallyport --dir /srv/sallyport ledger rebuild",
-	.exits = "0 1 3 5 6 7 9",
+	.exits = "0 1 2 3 5 6 7 9 130",
+	.schema = "ledger-rebuild",
 	.act = act_rebuild,
 };

@@ -38,10 +38,11 @@ uptime_text(int64_t ms, char out[24])
 static json_t *
 process_json(const sp_process_view *p, int64_t now_ms)
 {
-	return json_pack("{ss si si ss ss si si sI si sI}", "process", p->name, "index", (int)p->index, "pid", (int)p->pid,
+	return json_pack("{ss si si ss ss si si sI si so}", "process", p->name, "index", (int)p->index, "pid", (int)p->pid,
 					 "user", p->user, "jail", p->jail, "system_calls", (int)p->jail_calls, "landlock_abi",
 					 (int)p->landlock_abi, "uptime_ms", (json_int_t)(now_ms - p->started_at_ms), "restarts",
-					 (int)p->restarts, "rss_bytes", (json_int_t)p->rss_bytes);
+					 (int)p->restarts, "rss_bytes",
+					 p->rss_bytes ? json_integer((json_int_t)p->rss_bytes) : json_null());
 }
 
 static int
@@ -66,12 +67,26 @@ print_processes(const sp_status_rep *s)
 	printf("\n%-10s %7s  %-19s %-30s %8s %9s %8s\n", "PROCESS", "PID", "USER", "JAIL", "MEMORY", "UP", "RESTARTS");
 	for (pb_size_t i = 0; i < s->processes_count; i++) {
 		const sp_process_view *p = &s->processes[i];
-		char name[24], up[24];
+		char name[24], up[24], memory[24] = "        –";
 		snprintf(name, sizeof name, strcmp(p->name, "gate") == 0 ? "%s/%u" : "%s", p->name, (unsigned)p->index);
 		uptime_text(s->at_ms - p->started_at_ms, up);
-		printf("%-10s %7u  %-19s %-30s %5.1f MiB %8s %8u\n", name, (unsigned)p->pid, p->user, p->jail,
-			   (double)p->rss_bytes / 1048576.0, up, (unsigned)p->restarts);
+		/* a process that has not measured itself yet has some memory all the same */
+		if (p->rss_bytes)
+			snprintf(memory, sizeof memory, "%.1f MiB", (double)p->rss_bytes / 1048576.0);
+		printf("%-10s %7u  %-19s %-30s %9s %8s %8u\n", name, (unsigned)p->pid, p->user, p->jail, memory, up,
+			   (unsigned)p->restarts);
 	}
+}
+
+/* The problem, and what a reader of status looks for in every answer. */
+static json_t *
+away_json(enum err e, const char *line)
+{
+	json_t *doc = ctl_problem_json(e, "status", NULL, NULL);
+	json_object_set_new(doc, "state", json_string(e == ERR_NOT_RUNNING ? "not running" : "not initialised"));
+	json_object_set_new(doc, "line", json_string(line));
+	json_object_set_new(doc, "exit_code", json_integer(ctl_exit_of(e)));
+	return doc;
 }
 
 static int
@@ -82,8 +97,7 @@ not_there(struct run *r, enum err e)
 	if (e != ERR_NOT_INITIALISED && e != ERR_NOT_RUNNING)
 		return ctl_fail(r, e, "status", NULL);
 	if (r->json)
-		ctl_print_json(json_pack("{ss ss ss si}", "state", e == ERR_NOT_RUNNING ? "not running" : "not initialised",
-								 "code", err_code(e), "line", line, "exit_code", ctl_exit_of(e)));
+		ctl_print_json(away_json(e, line));
 	else
 		puts(line);
 	return ctl_exit_of(e);
@@ -128,6 +142,7 @@ const struct command cmd_status = {
 	.about =
 		"The first line is `<state> — <cause>[; <next step>]`. It answers within 300 ms, with the daemon dead too.",
 	.example = "sallyport --dir /srv/sallyport status",
-	.exits = "0 3 4 5 6 7",
+	.exits = "0 1 2 3 4 5 6 7",
+	.schema = "status",
 	.act = act_status,
 };

@@ -338,10 +338,8 @@ tell_end(struct upgrade *u, enum err e, const sp_status_rep *rep, const struct t
 		return EXIT_CODE_DONE;
 	}
 	snprintf(cause, sizeof cause, "after the restart it is: %s", e == ERR_OK ? rep->line : err_title(e));
-	/* sealed or refusing has its own remedy; what did not start has the journal */
-	return ctl_fail(
-		u->run, e == ERR_OK && rep->cause > ERR_OK && rep->cause < ERR_MAX ? (enum err)rep->cause : ERR_UPGRADE_FAILED,
-		"upgrade", cause);
+	/* sealed or refusing has its own remedy, which the line names; what did not start has the journal */
+	return ctl_fail(u->run, ERR_UPGRADE_FAILED, "upgrade", cause);
 }
 
 static int
@@ -425,7 +423,8 @@ const struct command cmd_upgrade = {
 		"Then "
 		"the service is restarted. Stores are brought to the new version by the first start; there is no way back.",
 	.example = "sallyport upgrade --dry-run",
-	.exits = "0 1 2 3 4 5 6 7 9",
+	.exits = "0 1 2 5 6 7 9 130",
+	.schema = "upgrade",
 	.flags = flags,
 	.act = act_upgrade,
 };

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "console/ctl/interrupt.h"
 #include "daemon/base/mem.h"
 #include "daemon/wire/client.h"
 
@@ -47,25 +48,25 @@ ctl_exit_of(enum err e)
 int
 ctl_print_json(json_t *doc)
 {
-	int status =
-		doc && json_dumpf(doc, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF ? EXIT_CODE_DONE : EXIT_CODE_FAILED;
+	interrupt_ignore();
+	bool out = doc && json_dumpf(doc, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
 	json_decref(doc);
-	return status;
+	return out ? EXIT_CODE_DONE : EXIT_CODE_FAILED;
 }
 
-static void
-print_problem(enum err e, const char *what, const char *cause, const char *next)
+json_t *
+ctl_problem_json(enum err e, const char *what, const char *cause, const char *next)
 {
-	json_t *doc = json_pack("{ss+ ss ss ss ss sb ss}", "type", "/problems/", err_code(e), "title", err_title(e), "what",
-							what, "detail", cause, "code", err_code(e), "retryable", err_retryable(e), "next", next);
-	ctl_print_json(doc);
+	return json_pack("{ss+ ss ss ss ss sb ss}", "type", "/problems/", err_code(e), "title", err_title(e), "what", what,
+					 "detail", cause ? cause : err_title(e), "code", err_code(e), "retryable", (int)err_retryable(e),
+					 "next", next ? next : err_next(e));
 }
 
 static int
 fail(const struct run *r, enum err e, const char *what, const char *cause, const char *next)
 {
 	if (r->json)
-		print_problem(e, what, cause, next);
+		ctl_print_json(ctl_problem_json(e, what, cause, next));
 	fprintf(stderr, "sallyport: %s: %s\nnext: %s\n", what, cause, next);
 	return ctl_exit_of(e);
 }

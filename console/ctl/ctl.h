@@ -36,7 +36,8 @@ struct command {
 	const char *summary; /* one line */
 	const char *about;   /* paragraphs for --help, "" */
 	const char *example; /* a command line that works, without "$ " */
-	const char *exits;   /* "0 1 2 5 7" */
+	const char *exits;   /* "0 1 2 5 7": those that it gives, each with a recipe in tests/scene/52-recipes.py */
+	const char *schema;  /* of its --json document: DATADIR/schemas/<schema>.json */
 	unsigned args_min, args_max;
 	const struct flag *flags; /* ends with {NULL} */
 	int (*act)(struct run *r);
@@ -73,7 +74,9 @@ int ctl_fail(const struct run *r, enum err e, const char *what, const char *caus
 /* A usage failure about an argument: exit 2. */
 int ctl_usage(const struct run *r, const char *problem);
 int ctl_exit_of(enum err e);
-/* Prints the document on stdout as one line; takes the reference. */
+/* The problem document of a failure; cause and next may be NULL: the error's own. NULL: no memory. */
+json_t *ctl_problem_json(enum err e, const char *what, const char *cause, const char *next);
+/* Prints the document on stdout as one line; takes the reference. Once in a run. */
 int ctl_print_json(json_t *doc);
 /* Connect to desk of this run's paths; on failure the message is printed and *status_out is the exit status. */
 struct client *ctl_connect(struct run *r, int *status_out);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "console/ctl/help.h"
+#include "console/ctl/interrupt.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
@@ -296,8 +297,7 @@ main(int argc, char **argv)
 		if (strcmp(argv[first], "-h") == 0 || strcmp(argv[first], "--help") == 0)
 			return help_all(&r);
 		if (strcmp(argv[first], "--version") == 0) {
-			puts("sallyport " VERSION);
-			return EXIT_CODE_DONE;
+			return help_version(&r);
 		}
 		const struct flag *f = find_flag(common_flags, argv[first]);
 		if (!f)
@@ -321,5 +321,6 @@ main(int argc, char **argv)
 		return status;
 	if (!r.color)
 		r.terminal = r.terminal && term && strcmp(term, "dumb") != 0;
+	interrupt_watch(&r);
 	return r.command->act(&r);
 }

@@ -24,10 +24,63 @@ static const struct flag common[] = {
 	{NULL, NULL, NULL},
 };
 
+static json_t *
+flags_json(const struct flag *f)
+{
+	json_t *list = json_array();
+	for (; f && f->name; f++)
+		json_array_append_new(
+			list, json_pack("{ss ss ss}", "flag", f->name, "value", f->value ? f->value : "", "about", f->what));
+	return list;
+}
+
+static json_t *
+command_json(const struct command *c)
+{
+	char text[64], *save = NULL;
+	json_t *exits = json_array();
+
+	snprintf(text, sizeof text, "%s", c->exits);
+	for (char *w = strtok_r(text, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		json_array_append_new(exits, json_integer(atoi(w)));
+	return json_pack("{ss ss ss ss ss ss so so}", "command", c->words, "arguments", c->args, "summary", c->summary,
+					 "about", c->about, "example", c->example, "schema", c->schema, "exits", exits, "flags",
+					 flags_json(c->flags));
+}
+
+static json_t *
+codes_json(void)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+		json_array_append_new(list, json_pack("{si ss}", "code", codes[i].number, "meaning", codes[i].what));
+	return list;
+}
+
+static json_t *
+all_json(void)
+{
+	json_t *list = json_array();
+	for (const struct command *const *c = ctl_commands(); *c; c++)
+		json_array_append_new(list, command_json(*c));
+	return json_pack("{ss so so so}", "version", VERSION, "exit_codes", codes_json(), "flags", flags_json(common),
+					 "commands", list);
+}
+
+int
+help_version(const struct run *r)
+{
+	if (r->json)
+		return ctl_print_json(json_pack("{ss}", "version", VERSION));
+	puts("sallyport " VERSION);
+	return EXIT_CODE_DONE;
+}
+
 int
 help_all(const struct run *r)
 {
-	(void)r;
+	if (r->json)
+		return ctl_print_json(all_json());
 	puts("sallyport — card vault and payment-authorization appliance\n\n"
 		 "  $ sallyport --dir DIR status\n\n"
 		 "Commands:");
@@ -62,7 +115,8 @@ print_exits(const char *list)
 int
 help_command(const struct run *r, const struct command *c)
 {
-	(void)r;
+	if (r->json)
+		return ctl_print_json(command_json(c));
 	printf("  $ %s\n\n%s.\n", c->example, c->summary);
 	if (c->about[0])
 		printf("\n%s\n", c->about);
@@ -80,12 +134,8 @@ help_command(const struct run *r, const struct command *c)
 int
 help_exit_codes(const struct run *r)
 {
-	if (r->json) {
-		json_t *list = json_array();
-		for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-			json_array_append_new(list, json_pack("{si ss}", "code", codes[i].number, "meaning", codes[i].what));
-		return ctl_print_json(json_pack("{so}", "exit_codes", list));
-	}
+	if (r->json)
+		return ctl_print_json(json_pack("{so}", "exit_codes", codes_json()));
 	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
 		printf("%4d  %s\n", codes[i].number, codes[i].what);
 	return EXIT_CODE_DONE;
@@ -96,6 +146,8 @@ act_help(struct run *r)
 {
 	if (r->args_n == 1 && strcmp(r->args[0], "exit-codes") == 0)
 		return help_exit_codes(r);
+	if (r->json && r->args_n == 1 && strncmp(r->args[0], "man", 3) == 0)
+		return ctl_usage(r, "a man page is no JSON document: leave out --json");
 	if (r->args_n == 1 && strcmp(r->args[0], "man") == 0)
 		return manual_commands();
 	if (r->args_n == 1 && strcmp(r->args[0], "man-conf") == 0)
@@ -122,6 +174,7 @@ const struct command cmd_help = {
 			 "and completion fish print what these shells read to complete command lines.",
 	.example = "sallyport help exit-codes",
 	.exits = "0 2",
+	.schema = "help",
 	.args_max = 3,
 	.act = act_help,
 };

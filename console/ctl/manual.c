@@ -60,7 +60,7 @@ manual_commands(void)
 		put_flags((*c)->flags);
 		fputs(".PP\nExample: \\fB", stdout);
 		put((*c)->example);
-		printf("\\fR\n.PP\nExit status: %s.\n", (*c)->exits);
+		printf("\\fR\n.PP\nWith \\-\\-json: schemas/%s.json. Exit status: %s.\n", (*c)->schema, (*c)->exits);
 	}
 	puts(".SH \"EXIT STATUS\"");
 #define EXIT_CODE(ID, number, what) puts(".TP\n.B " #number "\n" what);

@@ -288,19 +288,25 @@ on_turn(void *arg)
 /* ── page ── */
 
 static void
-beat(evutil_socket_t fd, short what, void *arg)
+measure(void)
 {
 	char text[64];
 	unsigned long all, resident;
-	(void)fd, (void)what, (void)arg;
-	hub_mark(&proc.hub);
-	atomic_store_explicit(&proc.page->heartbeat_mono_ms, clock_mono_ms(), memory_order_relaxed);
 	ssize_t n = proc.statm_fd >= 0 ? pread(proc.statm_fd, text, sizeof text - 1, 0) : -1;
 	if (n <= 0)
 		return;
 	text[n] = 0;
 	if (sscanf(text, "%lu %lu", &all, &resident) == 2)
 		atomic_store_explicit(&proc.page->rss_bytes, (uint64_t)resident * 4096, memory_order_relaxed);
+}
+
+static void
+beat(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	hub_mark(&proc.hub);
+	atomic_store_explicit(&proc.page->heartbeat_mono_ms, clock_mono_ms(), memory_order_relaxed);
+	measure();
 }
 
 static void
@@ -315,6 +321,7 @@ fill_page(void)
 	atomic_store(&proc.page->restarts, proc.restarts);
 	atomic_store(&proc.page->started_at_ms, clock_wall_ms());
 	atomic_store(&proc.page->heartbeat_mono_ms, clock_mono_ms());
+	measure(); /* the first heartbeat is a second away, and the figure of the last life is not ours */
 	/* the cause stays what the last life died of, until this one knows better */
 	atomic_store(&proc.page->state, PAGE_STARTING);
 }

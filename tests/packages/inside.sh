@@ -7,6 +7,7 @@ check() {
 	shift
 	if "$@" >/root/seen 2>&1; then echo "ok: $sentence"; else echo "FAILED: $sentence"; sed 's/^/     /' /root/seen; fi
 }
+exits() { local want=$1 got; shift; "$@"; got=$?; [ "$got" = "$want" ] || { echo "exit $got"; return 1; }; }
 first() { sallyport status | head -1; }
 serving() { for _ in $(seq 1 50); do [ "$(first)" = "serving — all well" ] && return 0; sleep 0.1; done; first; return 1; }
 pid_of() { sallyport --json status | tr '{' '\n' | sed -n "s/.*\"process\":\"$1\".*\"pid\":\([0-9]*\).*/\1/p" | head -1; }
@@ -16,10 +17,12 @@ exposure() { systemd-analyze security sallyport.service --no-pager | tail -1 | g
 check "before init the service is not started and has not failed" bash -c '! systemctl -q is-failed sallyport && ! systemctl -q is-active sallyport'
 sallyport status >/dev/null
 check "status says that there is no appliance (6)" test $? = 6
+check "… and so does upgrade" exits 6 sallyport upgrade
 check "init makes one" sallyport init --software-hsm --yes
 check "init refuses to run over it" bash -c 'sallyport init --software-hsm --yes; [ $? = 1 ]'
 check "the service starts, and is up when systemctl returns" systemctl start sallyport
 check "… and serves" serving
+check "a stranger may not upgrade (7)" exits 7 setpriv --reuid nobody --regid nogroup --clear-groups sallyport upgrade
 check "every process has its own user" bash -c "[ \$(ps -eo user:32,comm | grep -c '^sallyport-') -ge 8 ]"
 check "the main job, from outside" sallyport demo
 check "the log exports" sallyport audit export --output /root/x.tar
@@ -48,6 +51,7 @@ check "the journal has no panic" bash -c '! journalctl -u sallyport --no-pager |
 check "a stop" systemctl stop sallyport
 sallyport status >/dev/null
 check "status says not running (5)" test $? = 5
+check "… and so does upgrade" exits 5 sallyport upgrade
 check "it starts again" systemctl start sallyport
 check "removing the package, with the appliance running" env DEBIAN_FRONTEND=noninteractive apt-get remove -y sallyport
 check "… stops it" bash -c '! pgrep -u sallyport-vault,sallyport-ledger && ! pgrep -x sallyportd'

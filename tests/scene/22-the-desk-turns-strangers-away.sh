@@ -29,7 +29,7 @@ chmod 0711 "$dir" "$dir/run"
 for _ in 1 2 3; do as nobody "$work/sallyport" --dir "$dir" status >"$work/nobody" 2>&1; done
 check "a stranger at an open socket is refused too" test $? -ne 0
 check "… and told so" has "$(cat "$work/nobody")" "You may not do this"
-denied() { sallyport --dir "$dir" --json audit tail 2>/dev/null | grep -q desk.denied; }
+denied() { sallyport --dir "$dir" audit tail --raw 2>/dev/null | grep -q desk.denied; }
 check "the refusal is in the vault's log" wait_until 50 denied
 check "others notice nothing" has "$(sallyport --dir "$dir" status)" "serving"
 

@@ -80,9 +80,9 @@ check "minisign refuses it" bash -c "! minisign -Vm '$work/bad.tar' -p '$work/ke
 check "with --json the problem is one document" is "$(sallyport audit verify --json "$work/bad.tar" | jq -r '.code, .ok' | tr '\n' ' ')" "verification_failed false "
 
 check "the tail shows the last records" has "$(sallyport --dir "$dir" audit tail --log vault --lines 3)" "audit.export"
-check "… as they are stored, with --json" jq -es 'length == 3' <(sallyport --dir "$dir" --json audit tail --log ledger --lines 3)
+check "… as they are stored, with --raw" jq -es 'length == 3' <(sallyport --dir "$dir" audit tail --raw --log ledger --lines 3)
 for i in $(seq 1 40); do tokenize 4242424242424242; done
-last=$(sallyport --dir "$dir" --json audit tail --log vault --lines 1 | jq .seq)
+last=$(sallyport --dir "$dir" audit tail --raw --log vault --lines 1 | jq .seq)
 check "the log is longer than a screen" test "$last" -gt 64
 check "… and the console shows its end" has "$(sallyport-console --dir "$dir" --plain --once --screen audit)" " $last "
 stop

@@ -5,7 +5,7 @@ appliance a
 start
 
 seen_vault=0 seen_ledger=0
-records() { sallyport --dir "$dir" --json audit tail --log "$1" --lines 1000; }
+records() { sallyport --dir "$dir" audit tail --raw --log "$1" --lines 1000; }
 mark() { for l in vault ledger; do eval "seen_$l=$(records $l | tail -1 | jq .seq)"; done; }
 # what LOG: the events and outcomes since the mark
 what() { records "$1" | jq -r --argjson from "$(eval echo "\$seen_$1")" 'select(.seq > $from) | .ev + ":" + .outcome' | sort | uniq | tr '\n' ' '; }
@@ -20,8 +20,8 @@ leaves() {
 there() { case " $(what "$log")" in *" $event "*) return 0 ;; esac; return 1; }
 found() { wait_until 120 there || { echo "     since then: $(what "$log")"; return 1; }; }
 
-check "the start is on the record" bash -c "sallyport --dir '$dir' --json audit tail --log vault --lines 1000 | jq -r .ev | sort -u | tr '\n' ' ' | grep -q 'key.make key.state .*officer.enrol .*process.start .*vault.init .*vault.unseal'"
-check "… and the ledger's" bash -c "sallyport --dir '$dir' --json audit tail --log ledger --lines 1000 | jq -r .ev | sort -u | tr '\n' ' ' | grep -q 'client.add .*ledger.init .*ledger.start .*merchant.add'"
+check "the start is on the record" bash -c "sallyport --dir '$dir' audit tail --raw --log vault --lines 1000 | jq -r .ev | sort -u | tr '\n' ' ' | grep -q 'key.make key.state .*officer.enrol .*process.start .*vault.init .*vault.unseal'"
+check "… and the ledger's" bash -c "sallyport --dir '$dir' audit tail --raw --log ledger --lines 1000 | jq -r .ev | sort -u | tr '\n' ' ' | grep -q 'client.add .*ledger.init .*ledger.start .*merchant.add'"
 
 mark
 tokenize 4242424242424242 123
@@ -86,7 +86,7 @@ crash courier
 leaves "a process died" ledger process.died:error
 stop
 start
-check "a stop and a start are on the record" bash -c "sallyport --dir '$dir' --json audit tail --log vault --lines 1000 | jq -r .ev | grep -q process.stop"
+check "a stop and a start are on the record" bash -c "sallyport --dir '$dir' audit tail --raw --log vault --lines 1000 | jq -r .ev | grep -q process.stop"
 mark
 stop
 start

@@ -1,0 +1,18 @@
+/*
+ * interrupt — Ctrl-C in every command: told like any other failure, and the exit status is 130.
+ * Invariants: with --json there is one document also then: the problem, or the answer that was being printed, never
+ * both. No half-made file stays behind.
+ */
+#ifndef CONSOLE_CTL_INTERRUPT_H
+#define CONSOLE_CTL_INTERRUPT_H
+
+#include "console/ctl/ctl.h"
+
+/* From here on SIGINT ends the program. Called once, when the command is known. */
+void interrupt_watch(const struct run *r);
+/* A half-made file that must not stay behind; borrowed until it is NULL again. */
+void interrupt_remove(const char *path);
+/* The answer goes out now: it is not cut off any more. */
+void interrupt_ignore(void);
+
+#endif

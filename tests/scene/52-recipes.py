@@ -1,0 +1,339 @@
+"""How to bring every command into every exit code that its row lists, one recipe each: (command, code, arguments, extras).
+
+    52-recipes.py PHASE     run the recipes of a phase (none, stopped, serving, sealed, refusing, desk), each plain and with --json
+    52-recipes.py account   compare what was seen with what `sallyport --json help` lists; both ways
+
+Every answer with --json is one document and valid against the command's schema; every failure has its two lines.
+"""
+import copy, json, os, signal, socket, struct, subprocess, sys, threading, time
+import jsonschema
+
+DIR, WORK, TOP = os.environ["dir"], os.environ["work"], os.environ["top"]
+SEEN = os.path.join(WORK, "seen.json")
+SCHEMAS = os.path.join(TOP, "console/ctl/schema")
+BASE = "https://sallyport.example/schemas/"
+store = {BASE + f: json.load(open(os.path.join(SCHEMAS, f))) for f in os.listdir(SCHEMAS)}
+bad = 0
+count = 0
+
+
+def say(ok, what, more=""):
+    global bad, count
+    count += 1
+    if not ok:
+        bad += 1
+        print(f"   FAILED: {what}\n     {str(more)[:600]}")
+
+
+def manual():
+    out = subprocess.run(["sallyport", "--json", "help"], capture_output=True, text=True).stdout
+    return json.loads(out)["commands"]
+
+
+def valid(schema, document):
+    s = store[BASE + schema + ".json"]
+    resolver = jsonschema.RefResolver(BASE, s, store=store)
+    errors = list(jsonschema.Draft202012Validator(s, resolver=resolver).iter_errors(document))
+    return errors[0].message[:400] if errors else ""
+
+
+schema_of = {c["command"]: c["schema"] for c in manual()}
+numbers = iter(range(1000))
+
+
+# ── what a recipe may ask for ──
+
+def run(argv, json_too, extras):
+    env = dict(os.environ, **extras.get("env", {}))
+    if "prepare" in extras:
+        argv = argv + extras["prepare"]()
+    program = [extras["program"]] if "program" in extras else ["sallyport"]
+    command = extras.get("as", []) + program + (["--json"] if json_too else []) + argv
+    p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=env, text=True)
+    late = 0
+    if extras.get("interrupt"):
+        time.sleep(0.5)
+        t0 = time.monotonic()
+        p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=60)
+    if extras.get("interrupt"):
+        late = time.monotonic() - t0
+    return p.returncode, out, err, late
+
+
+# what tells a finding on stdout, and needs no second line on stderr
+TELLS = {("status", c) for c in (3, 4, 5, 6)} | {("audit verify", 9), ("ledger rebuild", 9), ("demo", 1)}
+
+
+# what shows its plan before it can fail
+SHOWS = {"init"}
+
+
+def try_recipe(command, code, args, extras):
+    name = f"{command} into {code}: {' '.join(args)[:80]}"
+    words = [] if extras.get("bare") else command.split()
+    at = [] if extras.get("nodir") else ["--dir", extras.get("dir", DIR)]
+    got, out, err, late = run(at + words + args, False, extras)
+    say(got == code, name, f"saw {got}: {out[:200]} {err[:300]}")
+    say(late < 1, f"{name} returns within a second", late)
+    if code and (command, code) not in TELLS:
+        say((out == "" or command in SHOWS) and "sallyport: " in err and "\nnext: " in "\n" + err, f"{name} tells in two lines", out + err)
+    got, out, err, late = run(at + words + args, True, extras)
+    say(got == code, name + " --json", f"saw {got}: {out[:200]} {err[:300]}")
+    try:
+        document = json.loads(out)
+        say(out.count("\n") == 1 and out.endswith("\n"), f"{name} --json is one line", out)
+        say(not (why := valid(schema_of[command], document)), f"{name} --json is valid", f"{why} in {out[:300]}")
+        if code and (command, code) not in TELLS:
+            say("code" in document, f"{name} --json names a code", out)
+            say(not (why := valid(schema_of[command], {**document, "stray": 1})) == "", "a stray member would be seen", why)
+    except ValueError as e:
+        say(False, f"{name} --json is one document", f"{e}: {out[:300]}")
+    seen = json.load(open(SEEN)) if os.path.exists(SEEN) else []
+    seen.append([command, code])
+    json.dump(seen, open(SEEN, "w"))
+
+
+# ── a desk that answers what it is told ──
+
+class Desk:
+    """Speaks frames: length, number (0x8000: answer), error, id, body; hello is 1."""
+
+    def __init__(self, error=0, body=b"", silent=False):
+        self.error, self.body, self.silent = error, body, silent
+        path = os.path.join(DIR, "run/desk.sock")
+        if os.path.exists(path):
+            os.unlink(path)
+        self.s = socket.socket(socket.AF_UNIX)
+        self.s.bind(path)
+        self.s.listen(8)
+        threading.Thread(target=self.loop, daemon=True).start()
+
+    @staticmethod
+    def frame(number, error, id, body):
+        return struct.pack(">IHHQ", len(body) + 12, number, error, id) + body
+
+    def loop(self):
+        while True:
+            try:
+                c, _ = self.s.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(c,), daemon=True).start()
+
+    def serve(self, c):
+        try:
+            c.sendall(self.frame(hello_number(), 0, 0, b""))
+            while True:
+                head = c.recv(16, socket.MSG_WAITALL)
+                if len(head) < 16:
+                    return
+                n, number, _, id = struct.unpack(">IHHQ", head)
+                if n > 12:
+                    c.recv(n - 12, socket.MSG_WAITALL)
+                if number != hello_number() and not self.silent:
+                    c.sendall(self.frame(number | 0x8000, self.error, id, self.body))
+        except OSError:
+            pass
+
+    def close(self):
+        self.s.close()
+
+
+def hello_number():
+    import re
+    return int(re.search(r"MSG\((\d+), hello,", open(os.path.join(TOP, "policy/messages.def")).read()).group(1))
+
+
+def error_number(name):
+    import re
+    ids = re.findall(r"^ERR\((\w+),", open(os.path.join(TOP, "policy/error.def")).read(), re.M)
+    return 1 + ids.index(name)
+
+
+# ── the recipes ──
+
+ASKS = ["client list", "key list", "payment list", "payment show", "audit tail", "audit export", "ledger rebuild", "client add"]
+EXTRA = {"payment show": ["pay_00000000000000000000000000"], "audit export": ["--output", f"{WORK}/x.tar"], "client add": ["someone"],
+         "audit verify": [f"{WORK}/good.tar"], "help": [], "init": []}
+NONE = {"dir": f"{WORK}/none"}
+
+
+def args_of(command):
+    return EXTRA.get(command, [])
+
+
+def tool(name, text):
+    """A directory whose program of this name does what we say, before the real ones."""
+    d = f"{WORK}/tool-{name}-{next(numbers)}"
+    os.mkdir(d)
+    open(f"{d}/{name}", "w").write("#!/bin/sh\n" + text + "\n")
+    os.chmod(f"{d}/{name}", 0o755)
+    return {"PATH": d + ":" + os.environ["PATH"]}
+
+
+def only_tools():
+    """PATH without the daemon and without curl: the command itself is given by its path."""
+    d = f"{WORK}/empty"
+    os.makedirs(d, exist_ok=True)
+    return {"PATH": d}
+
+
+def which(name):
+    return subprocess.run(["sh", "-c", f"command -v {name}"], capture_output=True, text=True).stdout.strip()
+
+
+def configured(name, text, as_directory=False):
+    d = f"{WORK}/{name}"
+    os.makedirs(d, exist_ok=True)
+    if as_directory:
+        os.makedirs(f"{d}/sallyport.conf", exist_ok=True)
+    else:
+        open(f"{d}/sallyport.conf", "w").write(text)
+    open(f"{d}/ca.crt", "w").close()  # whole, for what looks only at that
+    return {"dir": d}
+
+
+def stranger():
+    if os.geteuid() != 0:
+        return None
+    return {"as": ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"], "program": f"{WORK}/sallyport"}
+
+
+def phase_none():
+    usage = ["--nonsense"]
+    for c in schema_of:
+        yield c, 2, args_of(c) + usage, {}
+    for c in ASKS + ["status", "config check", "config show", "demo"]:
+        yield c, 6, args_of(c), NONE
+    yield "help", 0, [], {"nodir": 1}
+    yield "help", 0, ["exit-codes"], {"nodir": 1}
+    yield "help", 0, ["client", "add"], {"nodir": 1}
+    yield "help", 0, ["--version"], {"nodir": 1, "bare": 1}
+    for c in schema_of:
+        yield "help", 0, c.split() + ["--help"], {"nodir": 1, "bare": 1}
+    yield "help", 2, ["nonsense"], {"nodir": 1}
+    made = ["--software-hsm", "--yes", "--listen", "127.0.0.1:1"]
+    yield "init", 0, made, {"nodir": 1, "prepare": lambda: ["--dir", f"{WORK}/made{next(numbers)}"]}
+    yield "init", 2, ["--software-hsm"], NONE
+    yield "init", 5, made, {"dir": f"{WORK}/nodaemon", "env": only_tools(), "program": which("sallyport")}
+    half = configured("half", "mode = perhaps\n")
+    os.unlink(half["dir"] + "/ca.crt")
+    yield "init", 9, made, half
+    yield "init", 130, made, {"nodir": 1, "prepare": lambda: ["--dir", f"{WORK}/cut{next(numbers)}"],
+                              "env": tool("sallyportd", "exec sleep 20"), "interrupt": 1}
+    os.makedirs(f"{WORK}/locked", exist_ok=True)
+    os.chmod(f"{WORK}/locked", 0o755 if stranger() else 0o555)
+    yield "init", 7, made, {"dir": f"{WORK}/locked/a", **(stranger() or {})}
+    for c in ("config check", "config show", "demo"):
+        yield c, 9, [], configured("wrong", "mode = perhaps\n")
+    for c in ("config check", "config show"):
+        yield c, 1, [], configured("folder", "", True)
+
+
+def phase_stopped():
+    for c in ASKS + ["status", "demo"]:
+        yield c, 5, args_of(c), {}
+    yield "init", 1, ["--software-hsm", "--yes"], {}
+
+
+def phase_serving():
+    for c in ("status", "client list", "key list", "payment list", "audit tail", "audit export", "ledger rebuild", "config check", "config show", "demo"):
+        yield c, 0, args_of(c), {}
+    yield "client add", 0, [], {"prepare": lambda: [f"shop{next(numbers)}"]}
+    payments = json.loads(subprocess.run(["sallyport", "--dir", DIR, "--json", "payment", "list"], capture_output=True, text=True).stdout)["payments"]
+    for p in payments:
+        yield "payment show", 0, [p["id"]], {}
+    yield "payment show", 1, args_of("payment show"), {}
+    subprocess.run(["sallyport", "--dir", DIR, "audit", "export", "--output", f"{WORK}/good.tar"], check=True, capture_output=True)
+    tar = bytearray(open(f"{WORK}/good.tar", "rb").read())
+    at = tar.find(b'"ev":')
+    tar[at + 6] ^= 1
+    open(f"{WORK}/bad.tar", "wb").write(tar)
+    os.mkfifo(f"{WORK}/pipe.tar")
+    yield "audit verify", 0, [f"{WORK}/good.tar"], {"nodir": 1}
+    yield "audit verify", 0, [f"{WORK}/good.tar", "--record", "vault:1"], {"nodir": 1}
+    yield "audit verify", 9, [f"{WORK}/bad.tar"], {"nodir": 1}
+    yield "audit verify", 1, [f"{WORK}/absent.tar"], {"nodir": 1}
+    yield "audit verify", 130, [f"{WORK}/pipe.tar"], {"nodir": 1, "interrupt": 1}
+    yield "demo", 1, [], {"env": only_tools(), "program": which("sallyport")}
+    yield "demo", 130, [], {"env": tool("curl", "exec sleep 20"), "interrupt": 1}
+    for c in ASKS + ["status"]:
+        if stranger():
+            yield c, 7, args_of(c), stranger()
+    if not stranger():
+        os.chmod(f"{DIR}/run", 0)
+        for c in ASKS + ["status"]:
+            yield c, 7, args_of(c), {}
+        os.chmod(f"{DIR}/run", 0o755)
+
+
+def phase_sealed():
+    for c in ["status"] + ASKS:
+        if c != "audit verify":
+            yield c, 3, args_of(c), {}
+
+
+def phase_refusing():
+    yield "status", 4, [], {}
+    yield "client add", 4, ["late"], {}
+    yield "audit export", 4, args_of("audit export"), {}
+
+
+def phase_desk():
+    """The appliance is stopped and its socket is ours."""
+    desk = Desk(error=error_number("INTERNAL"))
+    for c in ASKS + ["status"]:
+        yield c, 1, args_of(c), {}
+    desk.close()
+    desk = Desk(body=b"\x08\x09\x10\x07\x18\x02\x22\x0bpayment pay")
+    yield "ledger rebuild", 9, [], {}
+    desk.close()
+    desk = Desk(silent=True)
+    for c in ASKS:
+        yield c, 130, args_of(c), {"interrupt": 1}
+    desk.close()
+    bad_conf = f"{DIR}/sallyport.conf.d/zz.conf"
+    open(bad_conf, "w").write("mode = perhaps\n")
+    desk = Desk()
+    yield "client add", 9, ["someone"], {}
+    desk.close()
+    os.unlink(bad_conf)
+
+
+# `upgrade` speaks to the installed service: its codes are brought about on booted systems, by lines that must be there.
+# Not brought about anywhere yet: a new version that does not start (1), Ctrl-C while it restarts (130).
+ELSEWHERE = {("upgrade", n) for n in (0, 5, 6, 7, 9)}
+NOT_YET = {("upgrade", 1), ("upgrade", 130)}
+
+
+def told_elsewhere(command, code):
+    import re
+    packages = os.path.join(TOP, "tests/packages")
+    texts = "".join(open(os.path.join(packages, f)).read() for f in os.listdir(packages) if f.startswith("inside"))
+    return re.search(rf"^\s*check .* exits {code} .*sallyport {command}", texts, re.M) is not None
+
+
+def account():
+    seen = {(c, n) for c, n in json.load(open(SEEN))}
+    for c, n in sorted(ELSEWHERE):
+        say(told_elsewhere(c, n), f"{c} into {n} stands in tests/packages")
+    seen |= ELSEWHERE | NOT_YET
+    listed = {(c["command"], n) for c in manual() for n in c["exits"]}
+    say(listed - seen == set(), "every code that a command lists has a recipe", sorted(listed - seen))
+    say(seen - listed == set(), "every code that a command gave is in its list", sorted(seen - listed))
+    say(len(listed) > 80, "there is something to account for", len(listed))
+    page = subprocess.run(["sallyport", "help", "man"], capture_output=True, text=True).stdout
+    for c in manual():
+        line = "Exit status: " + " ".join(map(str, c["exits"])) + "."
+        say(line in page.split(f'.SS "sallyport {c["command"]}')[1].split(".SS")[0], f"the man page's exit status of {c['command']}", line)
+
+
+phase = sys.argv[1]
+if phase == "account":
+    account()
+else:
+    for command, code, args, extras in globals()["phase_" + phase]():
+        try_recipe(command, code, args, copy.copy(extras))
+print(f"{phase}: {count - bad} of {count}")
+sys.exit(bad != 0)
