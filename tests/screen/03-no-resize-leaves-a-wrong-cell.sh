@@ -14,7 +14,7 @@ sleep 1
 screen_open 80 24
 check "it is there" shows "serving"
 old=$tm
-fresh="tmux -L sp-fresh-$$ -f /dev/null"
+fresh=$old
 seen_by() { $1 capture-pane -p | "$here/mask.py"; }
 alike() { seen_by "$old" >"$work/old"; seen_by "$fresh" >"$work/fresh"; [ -s "$work/old" ] && cmp -s "$work/old" "$work/fresh"; }
 done_n=0
@@ -26,7 +26,9 @@ while [ "$done_n" -lt "$resizes" ]; do
 		$old resize-window -x $columns -y $rows
 		done_n=$((done_n + 1))
 	done
-	$fresh kill-server 2>/dev/null
+	[ "$fresh" = "$old" ] || $fresh kill-server 2>/dev/null
+	# a server of its own each time: the one before may still be going
+	fresh="tmux -L sp-fresh-$$-$compared -f /dev/null"
 	$fresh new-session -d -x $columns -y $rows "TERM=screen-256color LC_ALL=C.UTF-8 sallyport-console --dir $dir --screen $screen; sleep 1000"
 	compared=$((compared + 1))
 	wait_until 40 alike || {
