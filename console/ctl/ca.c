@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "console/ctl/ctl.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/mem.h"
 
 #define ORGANIZATION "Sallyport"
 #define DAY_MS       (24LL * 3600 * 1000)
@@ -241,4 +243,29 @@ ca_fingerprint(const char *pem, uint8_t sha256_out[32], int64_t *not_after_ms_ou
 	}
 	mbedtls_x509_crt_free(&crt);
 	return e;
+}
+
+enum err
+ca_read_pem(const char *etc, const char *name, char out[CA_PEM_BYTES])
+{
+	char path[PATH_BYTES], *text;
+	size_t n;
+	enum err e = ctl_path(path, etc, name);
+
+	if (e == ERR_OK)
+		e = ctl_read_file(path, CA_PEM_BYTES - 1, &text, &n);
+	if (e != ERR_OK)
+		return e;
+	memcpy(out, text, n + 1);
+	mem_wipe(text, n);
+	mem_free(text);
+	return ERR_OK;
+}
+
+enum err
+ca_read_root(const char *etc, struct ca_pair *out)
+{
+	memset(out, 0, sizeof *out);
+	enum err e = ca_read_pem(etc, "ca/ca.key", out->key);
+	return e == ERR_OK ? ca_read_pem(etc, "ca/ca.crt", out->certificate) : e;
 }

@@ -33,6 +33,11 @@ enum err ca_issue(const struct ca_pair *root, const char *name, enum ca_use use,
 /* As ca_issue for a client, for the public key of a PKCS#10 request; out->key is "". ERR_FILE_FORM. */
 enum err ca_sign_request(const struct ca_pair *root, const char *name, const char *csr_pem, unsigned days,
 						 struct ca_pair *out) MUST;
+/* A PEM file below etc, with its NUL. ERR_FILE_MISSING · ERR_FILE_FORM (too big) · ERR_PERMISSION · ERR_IO ·
+ * ERR_MEMORY. */
+enum err ca_read_pem(const char *etc, const char *name, char out[CA_PEM_BYTES]) MUST;
+/* The small-site CA that init made, from ca/ below etc. ERR_FILE_MISSING · ERR_PERMISSION · ERR_IO · ERR_MEMORY. */
+enum err ca_read_root(const char *etc, struct ca_pair *out) MUST;
 /* SHA-256 of the certificate's DER, and its expiry in ms. ERR_FILE_FORM. */
 enum err ca_fingerprint(const char *certificate_pem, uint8_t sha256_out[32], int64_t *not_after_ms_out) MUST;
 

@@ -42,27 +42,6 @@ find_officer(struct run *r, struct officer *out)
 	return e;
 }
 
-static enum err
-read_root(struct run *r, struct ca_pair *root)
-{
-	char path[PATH_BYTES], *text;
-	size_t n;
-	enum err e;
-
-	memset(root, 0, sizeof *root);
-	if ((e = ctl_path(path, r->paths.etc, "ca/ca.key")) != ERR_OK ||
-		(e = ctl_read_file(path, CA_PEM_BYTES - 1, &text, &n)) != ERR_OK)
-		return e;
-	memcpy(root->key, text, n);
-	mem_free(text);
-	if ((e = ctl_path(path, r->paths.etc, "ca/ca.crt")) != ERR_OK ||
-		(e = ctl_read_file(path, CA_PEM_BYTES - 1, &text, &n)) != ERR_OK)
-		return e;
-	memcpy(root->certificate, text, n);
-	mem_free(text);
-	return ERR_OK;
-}
-
 /* The certificate to register: given, signed from a request, or issued with a new key. */
 static enum err
 get_certificate(struct run *r, const char *name, struct ca_pair *out)
@@ -80,7 +59,7 @@ get_certificate(struct run *r, const char *name, struct ca_pair *out)
 		mem_free(text);
 		return e;
 	}
-	e = read_root(r, &root);
+	e = ca_read_root(r->paths.etc, &root);
 	if (e == ERR_OK && csr) {
 		if ((e = ctl_read_file(csr, 16384, &text, &n)) == ERR_OK)
 			e = ca_sign_request(&root, name, text, CLIENT_DAYS, out);

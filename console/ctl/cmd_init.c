@@ -142,20 +142,6 @@ write_pair(const char *dir, const char *key_name, const char *certificate_name, 
 }
 
 static enum err
-read_pem(const char *dir, const char *name, char out[CA_PEM_BYTES])
-{
-	char path[PATH_BYTES], *text;
-	size_t n;
-	enum err e;
-
-	if ((e = ctl_path(path, dir, name)) != ERR_OK || (e = ctl_read_file(path, CA_PEM_BYTES - 1, &text, &n)) != ERR_OK)
-		return e;
-	memcpy(out, text, n + 1);
-	mem_free(text);
-	return ERR_OK;
-}
-
-static enum err
 make_certificates(struct making *m)
 {
 	const char *etc = m->run->paths.etc, *listen = ctl_flag(m->run, "--listen");
@@ -168,9 +154,7 @@ make_certificates(struct making *m)
 	if (strcmp(host, "0.0.0.0") == 0)
 		host[0] = 0;
 	if ((e = ca_make_root(m->install, ROOT_DAYS, &pair)) != ERR_OK ||
-		(e = write_pair(etc, "ca/ca.key", "ca/ca.crt", &pair)) != ERR_OK ||
-		(e = read_pem(etc, "ca/ca.key", m->root.key)) != ERR_OK ||
-		(e = read_pem(etc, "ca/ca.crt", m->root.certificate)) != ERR_OK)
+		(e = write_pair(etc, "ca/ca.key", "ca/ca.crt", &pair)) != ERR_OK || (e = ca_read_root(etc, &m->root)) != ERR_OK)
 		goto out;
 	if ((e = ca_issue(&m->root, "sallyport", CA_USE_SERVER, host, SERVER_DAYS, &pair)) != ERR_OK ||
 		(e = write_pair(etc, "tls/server.key", "tls/server.crt", &pair)) != ERR_OK ||
@@ -318,7 +302,7 @@ make_stores(struct making *m)
 	ledger.client.scopes = scopes_all();
 	ledger.client.merchants_count = 1;
 	snprintf(ledger.client.merchants[0], sizeof ledger.client.merchants[0], "demo");
-	if ((e = read_pem(m->run->paths.etc, "clients/demo.crt", pem)) != ERR_OK ||
+	if ((e = ca_read_pem(m->run->paths.etc, "clients/demo.crt", pem)) != ERR_OK ||
 		(e = ca_fingerprint(pem, ledger.client.cert_sha256, &ledger.client.not_after_ms)) != ERR_OK)
 		goto out;
 	e = ask_until_open(c, MSG_ledger_init, &ledger, &ledger_rep);

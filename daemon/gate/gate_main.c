@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/gate/client_cache.h"
@@ -25,7 +26,11 @@
 #include "daemon/wire/proc.h"
 #include "policy/schema/wire.pb.h"
 
-#define FILE_BYTES_MAX 65536
+#define FILE_BYTES_MAX      65536
+#define CERTIFICATE_WARN_MS (INT64_C(30) * 24 * 3600 * 1000)
+
+static struct event *look;
+static int64_t certificate_ends_ms;
 
 /* A gift's whole content with a NUL behind it, which mbedTLS wants of PEM. */
 struct file {
@@ -68,6 +73,27 @@ length_of(const struct file *f)
 	return f->bytes && strncmp((const char *)f->bytes, "-----", 5) == 0 ? f->n : f->n - 1;
 }
 
+/* Clients turn away from a certificate that has expired: no effect comes through, so that is what our state says. */
+static void
+show_certificate(void)
+{
+	int64_t left_ms = certificate_ends_ms - clock_wall_ms();
+
+	if (atomic_load(&proc_page()->state) == PAGE_STOPPING)
+		return;
+	if (left_ms <= 0)
+		proc_state(PAGE_REFUSING, ERR_SERVER_CERTIFICATE);
+	else
+		proc_state(PAGE_SERVING, left_ms < CERTIFICATE_WARN_MS ? ERR_SERVER_CERTIFICATE_ENDS : ERR_OK);
+}
+
+static void
+on_look(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	show_certificate();
+}
+
 static enum err
 load_tls(void)
 {
@@ -93,6 +119,7 @@ load_tls(void)
 	if (e)
 		return e;
 	conn_use(server);
+	certificate_ends_ms = tls_server_expires_at_s(server) * 1000;
 	page_set(proc_page(), METRIC_CERT_EXPIRY, (uint64_t)tls_server_expires_at_s(server));
 	tls_server_release(server);
 	return ERR_OK;
@@ -125,14 +152,19 @@ before_jail(void)
 static enum err
 after_jail(void)
 {
+	const struct timeval every = {10, 0};
 	int fd = proc_gift(sp_gift_GIFT_LISTEN, NULL);
 	enum err e = fd < 0 ? ERR_FILE_MISSING : tls_pool_start();
 
 	if (!e)
 		e = conn_listen(fd);
-	if (!e)
-		proc_state(PAGE_SERVING, ERR_OK);
-	return e;
+	if (e)
+		return e;
+	look = event_new(proc_base(), -1, EV_PERSIST, on_look, NULL);
+	if (!look || event_add(look, &every) != 0)
+		return ERR_MEMORY;
+	show_certificate();
+	return ERR_OK;
 }
 
 /* New material when the monitor gave some; what does not load leaves the old in force. */
@@ -145,6 +177,7 @@ on_reload(void)
 		log_warn("TLS files kept as they were", LOG_E("cause", e));
 	else if (!e)
 		log_info("TLS files loaded anew", LOG_S("file", "certificate, key, client CA"));
+	show_certificate();
 	client_cache_empty();
 }
 

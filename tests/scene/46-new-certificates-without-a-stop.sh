@@ -43,7 +43,7 @@ steady=$!
 
 first=$(fingerprint "$tls/server.crt")
 check "all gates show the server's certificate" is "$(shown)" "$first"
-server_issue 30
+server_issue 40
 reload
 second=$(fingerprint "$tls/server.crt")
 check "after a reload they show the new one" is "$(shown)" "$second"
@@ -81,4 +81,23 @@ cat "$work/clients-ca.crt" >"$tls/clients-ca.crt"
 reload
 api GET /livez
 check "under its own it does again" is "$status" 200
+# a certificate that ends: named while there is time, an outage when there is none, mended by one command
+line_is() { [ "$(sallyport --dir "$dir" status --no-color | head -1)" = "$1" ]; }
+server_issue 20
+reload
+check "a certificate that ends within 30 days is named" wait_until 30 line_is "serving — certificate expires soon; sallyport certificate renew"
+sallyport --dir "$dir" status >/dev/null
+check "… and it serves (0)" is "$?" 0
+server_issue 0
+reload
+check "one that has expired is an outage" wait_until 30 line_is "refusing effects — certificate expired; sallyport certificate renew"
+sallyport --dir "$dir" status >/dev/null
+check "… (4)" is "$?" 4
+insecure() { curl -sk --cert "$dir/clients/demo.crt" --key "$dir/clients/demo.key" "https://127.0.0.1:$port/$1" "${@:2}"; }
+check "… /health says the same to who does not look" is "$(insecure health | jq -r '.status + " " + .code')" "refusing certificate_expired"
+check "the command makes a new one" sallyport --dir "$dir" certificate renew
+reload
+check "after a reload all is well" wait_until 30 line_is "serving — all well"
+tokenize
+check "and clients come in, who trust the same CA" is "$status" 201
 end

@@ -204,7 +204,7 @@ def phase_none():
     usage = ["--nonsense"]
     for c in schema_of:
         yield c, 2, args_of(c) + usage, {}
-    for c in ASKS + ["status", "config check", "config show", "demo"]:
+    for c in ASKS + ["status", "config check", "config show", "demo", "certificate renew"]:
         yield c, 6, args_of(c), NONE
     yield "help", 0, [], {"nodir": 1}
     yield "help", 0, ["exit-codes"], {"nodir": 1}
@@ -225,6 +225,16 @@ def phase_none():
     os.makedirs(f"{WORK}/locked", exist_ok=True)
     os.chmod(f"{WORK}/locked", 0o755 if stranger() else 0o555)
     yield "init", 7, made, {"dir": f"{WORK}/locked/a", **(stranger() or {})}
+    ca = configured("wrong-ca", "mode = perhaps\n")
+    os.makedirs(ca["dir"] + "/ca")
+    for name in ("ca.key", "ca.crt"):
+        open(f"{ca['dir']}/ca/{name}", "w").write("none\n")
+    yield "certificate renew", 9, [], ca
+    yield "certificate renew", 1, [], configured("no-ca", "mode = test\n")
+    slow = configured("slow-ca", "mode = test\n")
+    os.makedirs(slow["dir"] + "/ca")
+    os.mkfifo(slow["dir"] + "/ca/ca.key")
+    yield "certificate renew", 130, [], {**slow, "interrupt": 1}
     for c in ("config check", "config show", "demo"):
         yield c, 9, [], configured("wrong", "mode = perhaps\n")
     for c in ("config check", "config show"):
@@ -232,6 +242,10 @@ def phase_none():
 
 
 def phase_stopped():
+    yield "certificate renew", 0, [], {}
+    yield "certificate renew", 2, ["--days", "0"], {}
+    if stranger():
+        yield "certificate renew", 7, [], stranger()
     for c in ASKS + ["status", "demo"]:
         yield c, 5, args_of(c), {}
     yield "init", 1, ["--software-hsm", "--yes"], {}
