@@ -32,6 +32,38 @@ user_of(const char *process)
 }
 
 enum err
+layout_user(const char *process, uid_t *out)
+{
+	const struct passwd *u = user_of(process);
+	if (!u)
+		return ERR_USERS_MISSING;
+	*out = u->pw_uid;
+	return ERR_OK;
+}
+
+const char *
+layout_user_missing(void)
+{
+	for (size_t i = 0; i < sizeof users / sizeof *users; i++)
+		if (!user_of(users[i]))
+			return users[i];
+	return NULL;
+}
+
+enum err
+layout_place(const struct paths *p, const char *name, struct layout_place *out)
+{
+	for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
+		if (strcmp(directories[i].name, name) == 0) {
+			out->owner = directories[i].owner;
+			out->mode = directories[i].mode;
+			out->etc = directories[i].etc;
+			return ctl_path(out->path, out->etc ? p->etc : p->state, name);
+		}
+	return ERR_FILE_MISSING;
+}
+
+enum err
 layout_check_users(const struct paths *p)
 {
 	char path[PATH_BYTES];
@@ -39,9 +71,8 @@ layout_check_users(const struct paths *p)
 
 	if (geteuid() != 0)
 		return ERR_OK;
-	for (size_t i = 0; i < sizeof users / sizeof *users; i++)
-		if (!user_of(users[i]))
-			return ERR_USERS_MISSING;
+	if (layout_user_missing())
+		return ERR_USERS_MISSING;
 	snprintf(path, sizeof path, "%s", p->state);
 	/* every parent must let others through; DIR itself we make 0755 */
 	for (char *slash = strrchr(path, '/'); slash && slash != path; slash = strrchr(path, '/')) {

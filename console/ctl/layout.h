@@ -6,6 +6,8 @@
 #ifndef CONSOLE_CTL_LAYOUT_H
 #define CONSOLE_CTL_LAYOUT_H
 
+#include <sys/types.h>
+
 #include "console/ctl/ctl.h"
 
 /* Can the appliance's users get there and do they exist? (Only asked of root.) ERR_USERS_MISSING ·
@@ -15,6 +17,20 @@ enum err layout_check_users(const struct paths *p) MUST;
 enum err layout_make_directories(const struct paths *p) MUST;
 /* Give a file to a process's user (root only; else nothing). */
 enum err layout_give(const char *path, const char *process) MUST;
+/* A directory of the appliance as it has to be. owner: the process whose user owns it, NULL: who owns the installation.
+ */
+struct layout_place {
+	char path[PATH_BYTES];
+	const char *owner;
+	unsigned mode;
+	bool etc; /* beneath etc, else beneath state */
+};
+/* By its name ("hsm/tokens"). ERR_FILE_MISSING (no such row) · ERR_OUT_OF_RANGE. */
+enum err layout_place(const struct paths *p, const char *name, struct layout_place *out) MUST;
+/* The user of a process. ERR_USERS_MISSING. */
+enum err layout_user(const char *process, uid_t *out) MUST;
+/* The first process that has no user of its own on this host; NULL: all have one. */
+const char *layout_user_missing(void);
 /* Is there a whole appliance here? (ca.crt is the last file that init writes.) */
 bool layout_complete(const struct paths *p);
 

@@ -62,7 +62,7 @@ def run(argv, json_too, extras):
 
 
 # what tells a finding on stdout, and needs no second line on stderr
-TELLS = {("status", c) for c in (3, 4, 5, 6)} | {("audit verify", 9), ("ledger rebuild", 9), ("demo", 1)}
+TELLS = {("status", c) for c in (3, 4, 5, 6)} | {("audit verify", 9), ("ledger rebuild", 9), ("doctor", 9), ("demo", 1)}
 
 
 # what shows its plan before it can fail
@@ -206,6 +206,7 @@ def phase_none():
         yield c, 2, args_of(c) + usage, {}
     for c in ASKS + ["status", "config check", "config show", "demo", "certificate renew"]:
         yield c, 6, args_of(c), NONE
+    yield "doctor", 9, [], NONE
     yield "help", 0, [], {"nodir": 1}
     yield "help", 0, ["exit-codes"], {"nodir": 1}
     yield "help", 0, ["client", "add"], {"nodir": 1}
@@ -252,7 +253,7 @@ def phase_stopped():
 
 
 def phase_serving():
-    for c in ("status", "client list", "key list", "payment list", "audit tail", "audit export", "ledger rebuild", "config check", "config show", "demo"):
+    for c in ("status", "doctor", "client list", "key list", "payment list", "audit tail", "audit export", "ledger rebuild", "config check", "config show", "demo"):
         yield c, 0, args_of(c), {}
     yield "client add", 0, [], {"prepare": lambda: [f"shop{next(numbers)}"]}
     payments = json.loads(subprocess.run(["sallyport", "--dir", DIR, "--json", "payment", "list"], capture_output=True, text=True).stdout)["payments"]
