@@ -22,3 +22,6 @@ check-upgrade: dist
 	$(top_srcdir)/tests/packages/upgrade $(abs_builddir)/$(distdir).tar.xz $(RELEASES)
 .PHONY: check-packages check-upgrade
 EXTRA_DIST += tests/packages
+# What to do when: each page is followed to the letter by tests/packages/inside.sh.
+runbooksdir = $(docdir)/runbooks
+dist_runbooks_DATA = docs/runbooks/certificate-expiry.md docs/runbooks/disk-full.md docs/runbooks/hsm-lost.md docs/runbooks/sealed.md

@@ -18,6 +18,8 @@ check "before init the service is not started and has not failed" bash -c '! sys
 sallyport status >/dev/null
 check "status says that there is no appliance (6)" test $? = 6
 check "… and so does upgrade" exits 6 sallyport upgrade
+# small enough to be filled
+mount -t tmpfs -o size=320m,mode=0755 tmpfs /var/lib/sallyport
 check "init makes one" sallyport init --software-hsm --yes
 check "init refuses to run over it" bash -c 'sallyport init --software-hsm --yes; [ $? = 1 ]'
 check "the service starts, and is up when systemctl returns" systemctl start sallyport
@@ -44,6 +46,16 @@ check "a restart" systemctl restart sallyport
 check "… serves" serving
 check "… and lost nothing" test "$(sallyport --json ledger rebuild)" = "$before"
 check "installing the same package again leaves it serving" bash -c 'dpkg -i /root/sallyport.deb && [ "$(sallyport status | head -1)" = "serving — all well" ]'
+# ── the runbooks: each trouble is made, then its page is followed to the letter ──
+end_certificate() { sallyport certificate renew --days 20 && systemctl reload sallyport; }
+lose_hsm() { cp -a /var/lib/sallyport/hsm/tokens /root/ && rm -r /var/lib/sallyport/hsm/tokens; }
+fill_disk() { cat /dev/zero >/var/lib/sallyport/old-export.tar; sallyport audit export --output /root/y.tar; true; }
+lose_pin() { mv /etc/sallyport/credentials/hsm-pin /root/hsm-pin && systemctl restart sallyport; }
+runbook() { serving && "$2" && /root/runbook "/usr/share/doc/sallyport/runbooks/$1.md"; }
+for row in certificate-expiry:end_certificate hsm-lost:lose_hsm disk-full:fill_disk sealed:lose_pin; do
+	check "the runbook ${row%:*} ends its trouble" runbook "${row%:*}" "${row#*:}"
+done
+check "each runbook was followed" test "$(ls /usr/share/doc/sallyport/runbooks | wc -l)" = 4
 check "exposure ≤ 2.0" exposure
 echo "figure: exposure $(exposure) (systemd $(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'))"
 echo "figure: system calls allowed: $(sallyport --json status | tr '{' '\n' | sed -n 's/.*"process":"\([a-z]*\)","index":0.*"system_calls":\([0-9]*\).*/\1 \2/p' | paste -sd, | sed 's/,/, /g')"

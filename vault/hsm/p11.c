@@ -92,9 +92,10 @@ start(struct p11 *p)
 	CK_RV rv = p11_kit_module_initialize(p->f);
 	if (rv != CKR_OK) {
 		p->last = rv;
-		return ERR_HSM_MODULE;
+		/* a module that worked is the right one: what it stands on has gone */
+		return p->worked ? ERR_HSM_AWAY : ERR_HSM_MODULE;
 	}
-	p->started = true;
+	p->started = p->worked = true;
 	rv = p->f->C_GetInfo(&info);
 	if (rv != CKR_OK)
 		return noted(p, rv);

@@ -31,7 +31,7 @@ struct p11 {
 	CK_FUNCTION_LIST *f;
 	char module[128], token[33];
 	char manufacturer[33], model[17], firmware[16];
-	bool started, software, allow_software, logged_in;
+	bool started, worked, software, allow_software, logged_in; /* worked: it was started before */
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE session;
 	bool session_open;
