@@ -11,11 +11,13 @@
  * Exit status: 0 stopped · 1 could not start · 2 usage.
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -122,6 +124,7 @@ main(int argc, char **argv)
 	struct options o = {.dir = NULL};
 	struct buf why;
 	enum err e;
+	pid_t parent = getppid();
 	int status = read_options(argc, argv, &o);
 	if (status >= 0)
 		return status;
@@ -135,7 +138,13 @@ main(int argc, char **argv)
 	struct event_base *base = event_base_new();
 	/* pages are opened twice through /proc, which is closed to us once we are not dumpable */
 	if ((e = base ? family_open(&site, base) : ERR_MEMORY) != ERR_OK || (e = harden()) != ERR_OK ||
-		(e = site_drop_rights(&site)) != ERR_OK || (e = family_start()) != ERR_OK)
+		(e = site_drop_rights(&site)) != ERR_OK)
+		return fail(e, &why);
+	/* who makes an appliance may be killed, and must not leave us in the way of the next try; asked for again, since
+	 * each change of user or group forgets it */
+	if (site.init && (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent))
+		return 1;
+	if ((e = family_start()) != ERR_OK)
 		return fail(e, &why);
 	return family_run();
 }

@@ -372,6 +372,8 @@ prepare(const struct proc_spec *spec, const char *title)
 		return ERR_USAGE;
 	log_open(title);
 	prctl(PR_SET_NAME, title, 0, 0, 0);
+	/* the monitor asked for it before the exec; a change of SELinux domain in between forgets it */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* signals to a whole group (terminal, shell, systemd) are for the monitor: it stops us in order */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
