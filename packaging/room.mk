@@ -23,5 +23,6 @@ check-upgrade: dist
 .PHONY: check-packages check-upgrade
 EXTRA_DIST += tests/packages
 # What to do when: each page is followed to the letter by tests/packages/inside.sh.
+dist_doc_DATA = docs/operations.md
 runbooksdir = $(docdir)/runbooks
 dist_runbooks_DATA = docs/runbooks/certificate-expiry.md docs/runbooks/disk-full.md docs/runbooks/hsm-lost.md docs/runbooks/sealed.md

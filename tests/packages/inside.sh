@@ -55,6 +55,8 @@ runbook() { serving && "$2" && /root/runbook "/usr/share/doc/sallyport/runbooks/
 for row in certificate-expiry:end_certificate hsm-lost:lose_hsm disk-full:fill_disk sealed:lose_pin; do
 	check "the runbook ${row%:*} ends its trouble" runbook "${row%:*}" "${row#*:}"
 done
+guide() { awk '$0 == "```sh" { f = 1; next } /^```/ { f = 0 } f' /usr/share/doc/sallyport/operations.md >/root/commands && [ "$(wc -l </root/commands)" -ge 12 ] && bash -e -o pipefail -x /root/commands; }
+check "the guide's commands, as they stand" guide
 check "each runbook was followed" test "$(ls /usr/share/doc/sallyport/runbooks | wc -l)" = 4
 check "exposure ≤ 2.0" exposure
 echo "figure: exposure $(exposure) (systemd $(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'))"
