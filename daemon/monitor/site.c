@@ -321,7 +321,8 @@ site_drop_rights(const struct site *s)
 	if (!s->root)
 		return ERR_OK;
 	/* a unit that took CAP_SETPCAP from us has bounded us itself, and newer libcap-ng fails where it can't */
-	capng_get_caps_process();
+	if (capng_get_caps_process() != 0)
+		return ERR_JAIL;
 	capng_select_t what = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS;
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_SETUID, CAP_SETGID, -1) !=
