@@ -50,6 +50,8 @@ plain_run(struct app *a, bool once, const volatile sig_atomic_t *told)
 		fflush(stdout);
 		if (!fgets(line, sizeof line, stdin))
 			break;
+		/* help was told: the next line is an action again, not what help filters by */
+		a->mode = MODE_SCREEN;
 		take_line(a, line);
 	} while (!a->quit && !*told);
 	return 0;

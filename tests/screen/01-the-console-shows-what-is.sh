@@ -65,6 +65,8 @@ screen_close
 
 plain=$(TERM=dumb sallyport-console --dir "$dir" --plain --once --screen payments)
 check "plain mode prints the same lines" has "$plain" "$payment"
+said=$(printf 'help\noverview\nq\n' | timeout 10 sallyport-console --dir "$dir" --plain)
+check "help in plain mode is told once, and q leaves" is "$? $(printf '%s' "$said" | grep -c 'Keys that work now')" "0 1"
 check "… without an escape byte" lacks "$plain" $'\033'
 stop
 plain=$(sallyport-console --dir "$dir" --plain --once)

@@ -13,7 +13,7 @@ api POST /v1/payments "$(new_key)" "{\"amount\":4999,\"currency\":\"EUR\",\"toke
 tokenize 4000000000000002
 api POST /v1/payments "$(new_key)" "{\"amount\":700,\"currency\":\"JPY\",\"token\":\"$token\",\"order_id\":\"order-8\"}"
 check "a payment was declined" is "$status" 402
-settled() { [ "$(sallyport --dir "$dir" --json status | jq '.metrics.outbox_entries // 0')" = 0 ]; }
+settled() { [ "$(sallyport --dir "$dir" --json status | jq '.metrics.queue_depth')" = 0 ]; }
 wait_until 50 settled
 sleep 1
 
