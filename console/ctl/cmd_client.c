@@ -10,6 +10,7 @@
 #include "console/ctl/ca.h"
 #include "console/ctl/ctl.h"
 #include "console/ctl/officer.h"
+#include "console/ctl/officer_ask.h"
 #include "console/ctl/scopes.h"
 #include "console/ctl/show.h"
 #include "daemon/base/clock.h"
@@ -32,12 +33,12 @@ find_officer(struct run *r, struct officer *out)
 	enum err e;
 
 	if (file)
-		return officer_read(file, out);
+		return officer_ask(r, file, out);
 	if ((e = ctl_path(pattern, r->paths.etc, "officers/*.key")) != ERR_OK)
 		return e;
 	e = ERR_OFFICER_NEEDED;
 	if (glob(pattern, 0, NULL, &found) == 0 && found.gl_pathc > 0)
-		e = officer_read(found.gl_pathv[0], out);
+		e = officer_read(found.gl_pathv[0], NULL, out);
 	globfree(&found);
 	return e;
 }
@@ -211,6 +212,9 @@ act_add(struct run *r)
 		e = write_files(r, name, &pair, file);
 	client_close(c);
 	mem_wipe(&pair, sizeof pair);
+	if (e == ERR_USAGE)
+		return ctl_usage(
+			r, "the officer's key has a passphrase and there is no terminal: --passphrase-file FILE, - or fd:N");
 	if (e != ERR_OK)
 		return ctl_fail(r, e, "client add", NULL);
 	json_t *doc = show_client_json(rep.has_client ? &rep.client : &req.client);
@@ -271,6 +275,7 @@ static const struct flag add_flags[] = {
 	{"--scopes", "LIST", "scopes with commas between them, or all"},
 	{"--merchants", "LIST", "merchants that it may act for (demo)"},
 	{"--officer", "FILE", "the officer's key that signs this (test installations: the first in officers/)"},
+	{"--passphrase-file", "FILE", "of the officer's key: a file of mode 0600, - or fd:N (asked for, unseen)"},
 	{"--csr", "FILE", "sign this PKCS#10 request instead of making a key"},
 	{"--certificate", "FILE", "register this certificate of your own CA; nothing is written"},
 	{"--out", "DIR", "where the certificate and key are written (clients/)"},

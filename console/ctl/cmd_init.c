@@ -185,7 +185,7 @@ make_officers(struct making *m)
 		if ((e = ctl_path(path, m->run->paths.etc, name)) != ERR_OK || access(path, F_OK) == 0)
 			continue;
 		if ((e = officer_make(test_officers[i].name, test_officers[i].role, &o)) == ERR_OK)
-			e = officer_write(&o, path);
+			e = officer_write(&o, NULL, path);
 		officer_clear(&o);
 	}
 	return e;
@@ -245,7 +245,7 @@ fill_officers(struct making *m, sp_vault_init_req *req)
 		char name[64], path[PATH_BYTES];
 		struct officer o;
 		officer_file(i, name);
-		if ((e = ctl_path(path, m->run->paths.etc, name)) != ERR_OK || (e = officer_read(path, &o)) != ERR_OK)
+		if ((e = ctl_path(path, m->run->paths.etc, name)) != ERR_OK || (e = officer_read(path, NULL, &o)) != ERR_OK)
 			break;
 		sp_officer_key *k = &req->officers[req->officers_count++];
 		snprintf(k->name, sizeof k->name, "%s", o.name);

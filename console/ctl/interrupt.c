@@ -8,11 +8,15 @@
 static char text[512], document[1024];
 static const char *volatile half_made;
 static size_t text_bytes, document_bytes;
+static struct termios terminal;
+static volatile sig_atomic_t terminal_fd = -1;
 
 static void
 on_interrupt(int number)
 {
 	(void)number;
+	if (terminal_fd >= 0)
+		(void)tcsetattr(terminal_fd, TCSAFLUSH, &terminal);
 	if (half_made)
 		unlink(half_made);
 	/* nobody is left who could be told that a write failed */
@@ -48,6 +52,15 @@ void
 interrupt_remove(const char *path)
 {
 	half_made = path;
+}
+
+void
+interrupt_restore(int tty, const struct termios *as_it_was)
+{
+	terminal_fd = -1;
+	if (as_it_was)
+		terminal = *as_it_was;
+	terminal_fd = tty;
 }
 
 void

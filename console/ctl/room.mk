@@ -1,9 +1,9 @@
 # console/ctl: the `sallyport` command, one file per command.
 bin_PROGRAMS += console/ctl/sallyport
 console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/ctl.c console/ctl/ctl.h console/ctl/help.c console/ctl/help.h console/ctl/completion.c console/ctl/completion.h console/ctl/manual.c console/ctl/manual.h console/ctl/interrupt.c console/ctl/interrupt.h \
-	console/ctl/ca.c console/ctl/ca.h console/ctl/officer.c console/ctl/officer.h console/ctl/scopes.c console/ctl/scopes.h \
+	console/ctl/ca.c console/ctl/ca.h console/ctl/officer.c console/ctl/officer.h console/ctl/officer_ask.c console/ctl/officer_ask.h console/ctl/hidden.c console/ctl/hidden.h console/ctl/scopes.c console/ctl/scopes.h \
 	console/ctl/layout.c console/ctl/layout.h console/ctl/show.c console/ctl/show.h \
-	console/ctl/cmd_init.c console/ctl/cmd_status.c console/ctl/cmd_client.c console/ctl/cmd_key.c console/ctl/cmd_certificate.c console/ctl/cmd_payment.c \
+	console/ctl/cmd_init.c console/ctl/cmd_status.c console/ctl/cmd_client.c console/ctl/cmd_officer.c console/ctl/cmd_key.c console/ctl/cmd_certificate.c console/ctl/cmd_payment.c \
 	console/ctl/cmd_config.c console/ctl/cmd_ledger.c console/ctl/cmd_upgrade.c console/ctl/cmd_demo.c \
 	console/ctl/cmd_audit.c console/ctl/cmd_audit_export.c \
 	console/ctl/doctor.c console/ctl/doctor.h console/ctl/doctor_host.c console/ctl/doctor_install.c console/ctl/doctor_tls.c \
@@ -13,7 +13,7 @@ console_ctl_sallyport_LDADD = $(LIB_WIRE) $(LIB_AUDIT) $(JANSSON_LIBS) $(MBEDTLS
 EXTRA_DIST += console/ctl/commands.def console/ctl/doctor_checks.def console/ctl/exit_codes.def
 # What --json writes, one schema a command; problem.json is every failure's.
 schemasdir = $(pkgdatadir)/schemas
-dist_schemas_DATA = console/ctl/schema/problem.json console/ctl/schema/payment.json console/ctl/schema/client.json console/ctl/schema/init.json console/ctl/schema/status.json console/ctl/schema/doctor.json console/ctl/schema/demo.json console/ctl/schema/client-add.json console/ctl/schema/client-list.json console/ctl/schema/key-list.json console/ctl/schema/payment-show.json console/ctl/schema/payment-list.json console/ctl/schema/audit-verify.json console/ctl/schema/audit-tail.json console/ctl/schema/audit-export.json console/ctl/schema/config-check.json console/ctl/schema/config-show.json console/ctl/schema/ledger-rebuild.json console/ctl/schema/help.json console/ctl/schema/upgrade.json console/ctl/schema/certificate-renew.json
+dist_schemas_DATA = console/ctl/schema/problem.json console/ctl/schema/payment.json console/ctl/schema/client.json console/ctl/schema/init.json console/ctl/schema/status.json console/ctl/schema/doctor.json console/ctl/schema/demo.json console/ctl/schema/client-add.json console/ctl/schema/client-list.json console/ctl/schema/officer-new.json console/ctl/schema/officer-show.json console/ctl/schema/key-list.json console/ctl/schema/payment-show.json console/ctl/schema/payment-list.json console/ctl/schema/audit-verify.json console/ctl/schema/audit-tail.json console/ctl/schema/audit-export.json console/ctl/schema/config-check.json console/ctl/schema/config-show.json console/ctl/schema/ledger-rebuild.json console/ctl/schema/help.json console/ctl/schema/upgrade.json console/ctl/schema/certificate-renew.json
 # From the command table and policy/config.def: the pages can't say more than the program does.
 nodist_man_MANS = console/ctl/sallyport.1 console/ctl/sallyport.conf.5
 CLEANFILES += $(nodist_man_MANS)

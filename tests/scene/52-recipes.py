@@ -155,7 +155,7 @@ def error_number(name):
 
 ASKS = ["client list", "key list", "payment list", "payment show", "audit tail", "audit export", "ledger rebuild", "client add"]
 EXTRA = {"payment show": ["pay_00000000000000000000000000"], "audit export": ["--output", f"{WORK}/x.tar"], "client add": ["someone"],
-         "audit verify": [f"{WORK}/good.tar"], "help": [], "init": []}
+         "audit verify": [f"{WORK}/good.tar"], "help": [], "init": [], "officer new": ["o.ne"], "officer show": ["o.pub"]}
 NONE = {"dir": f"{WORK}/none"}
 
 
@@ -226,6 +226,28 @@ def phase_none():
     os.makedirs(f"{WORK}/locked", exist_ok=True)
     os.chmod(f"{WORK}/locked", 0o755 if stranger() else 0o555)
     yield "init", 7, made, {"dir": f"{WORK}/locked/a", **(stranger() or {})}
+    passphrase = f"{WORK}/passphrase"
+    for name, text in (("passphrase", "a passphrase of ours"), ("short", "short")):
+        with open(os.open(f"{WORK}/{name}", os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+            f.write(text)
+    if stranger():
+        os.chown(passphrase, 65534, 65534)
+    os.makedirs(f"{WORK}/keys", exist_ok=True)
+    os.mkfifo(f"{WORK}/slow-passphrase")
+    hand = ["--out", f"{WORK}/keys", "--passphrase-file"]
+    another = {"nodir": 1, "prepare": lambda: [f"o{next(numbers)}"]}
+    yield "officer new", 0, hand + [passphrase], another
+    yield "officer new", 1, hand + [f"{WORK}/short"], another
+    yield "officer new", 2, ["J.Doe"], {"nodir": 1}
+    yield "officer new", 7, ["--out", f"{WORK}/locked", "--passphrase-file", passphrase], {**another, **(stranger() or {})}
+    yield "officer new", 130, hand + [f"{WORK}/slow-passphrase"], {**another, "interrupt": 1}
+    public = next(f"{WORK}/keys/{f}" for f in os.listdir(f"{WORK}/keys") if f.endswith(".pub"))
+    yield "officer show", 0, [public], {"nodir": 1}
+    yield "officer show", 1, [f"{WORK}/absent.pub"], {"nodir": 1}
+    open(f"{WORK}/unread.pub", "w").close()
+    os.chmod(f"{WORK}/unread.pub", 0)
+    yield "officer show", 7, [f"{WORK}/unread.pub"], {"nodir": 1, **(stranger() or {})}
+    yield "officer show", 130, [f"{WORK}/slow-passphrase"], {"nodir": 1, "interrupt": 1}
     ca = configured("wrong-ca", "mode = perhaps\n")
     os.makedirs(ca["dir"] + "/ca")
     for name in ("ca.key", "ca.crt"):
