@@ -5,13 +5,11 @@
 #include <string.h>
 
 #include "daemon/base/mem.h"
+#include "daemon/store/key_filter.h"
 
-#define LOG_KEYS    8192u              /* a log with so many is folded */
+#define LOG_KEYS    KEY_FILTER_KEYS    /* a log with so many is folded */
 #define BUCKETS     (2 * LOG_KEYS * 2) /* a fold may lag: a log can grow beyond LOG_KEYS, never to this */
-#define BLOOM_BYTES (LOG_KEYS * 10 / 8)
-#define BLOOM_BITS  (BLOOM_BYTES * 8)
-#define BLOOM_TRIES 7
-#define SWEEP_PARTS 8 /* a run goes in so many transactions */
+#define SWEEP_PARTS 8                  /* a run goes in so many transactions */
 
 const char key_index_schema[] =
 	"CREATE TABLE idempotency_log_0(n INTEGER PRIMARY KEY, key BLOB NOT NULL, expires INTEGER NOT NULL,"
@@ -21,6 +19,8 @@ const char key_index_schema[] =
 	"CREATE TABLE idempotency_key(run INTEGER NOT NULL, key BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (run, key))"
 	" STRICT, WITHOUT ROWID;"
 	"CREATE TABLE idempotency_run(run INTEGER PRIMARY KEY, free_after INTEGER NOT NULL, bloom BLOB NOT NULL) STRICT;";
+/* Filters of ten bits per key were too blunt for a day of a million payments: each is made anew when it is loaded. */
+const char key_index_sharper[] = "UPDATE idempotency_run SET bloom = x'';";
 
 struct entry {
 	uint8_t key[IDEMPOTENCY_HASH_BYTES];
@@ -35,14 +35,14 @@ struct log {
 
 struct run {
 	int64_t run, free_after_ms;
-	uint8_t *bloom; /* [BLOOM_BYTES], owned */
+	unsigned slot; /* of its filter */
 };
 
 /* A run in the making: [0] of ordinary keys, [1] of long-lived ones. */
 struct making {
 	int64_t free_after_ms;
 	unsigned count;
-	uint8_t *bloom;
+	uint8_t *filter; /* [KEY_FILTER_BYTES], owned */
 };
 
 struct fold {
@@ -60,6 +60,7 @@ struct key_index {
 	unsigned active; /* which log takes new keys */
 	struct fold fold;
 	struct run *runs; /* oldest first */
+	struct key_filters *filters;
 	unsigned n_runs, runs_room;
 	unsigned swept; /* parts of the run that is being swept */
 	/* what the open transaction did */
@@ -98,33 +99,11 @@ log_add(struct log *l, const struct entry *e)
 	*to = *e; /* a later row of the same key takes the place of the earlier */
 }
 
-/* ── Bloom filters: the key is an HMAC, so its own words are the hashes ── */
-
-static void
-bloom_set(uint8_t *bloom, const uint8_t *key)
-{
-	uint64_t a = word(key, 0), b = word(key, 8) | 1;
-	for (unsigned i = 0; i < BLOOM_TRIES; i++) {
-		uint64_t bit = (a + i * b) % BLOOM_BITS;
-		bloom[bit / 8] |= (uint8_t)(1u << bit % 8);
-	}
-}
-
-static bool
-bloom_has(const uint8_t *bloom, const uint8_t *key)
-{
-	uint64_t a = word(key, 0), b = word(key, 8) | 1;
-	for (unsigned i = 0; i < BLOOM_TRIES; i++) {
-		uint64_t bit = (a + i * b) % BLOOM_BITS;
-		if (!(bloom[bit / 8] >> bit % 8 & 1))
-			return false;
-	}
-	return true;
-}
-
 static enum err
-add_run(struct key_index *x, int64_t run, int64_t free_after_ms, uint8_t *bloom)
+add_run(struct key_index *x, int64_t run, int64_t free_after_ms, const uint8_t *filter)
 {
+	unsigned slot;
+
 	if (x->n_runs == x->runs_room) {
 		unsigned room = x->runs_room ? x->runs_room * 2 : 16;
 		struct run *more = mem_grow(x->runs, room * sizeof *more);
@@ -133,8 +112,10 @@ add_run(struct key_index *x, int64_t run, int64_t free_after_ms, uint8_t *bloom)
 		x->runs = more;
 		x->runs_room = room;
 	}
-	x->runs[x->n_runs++] = (struct run){run, free_after_ms, bloom};
-	return ERR_OK;
+	enum err e = key_filters_add(x->filters, filter, &slot);
+	if (e == ERR_OK)
+		x->runs[x->n_runs++] = (struct run){run, free_after_ms, slot};
+	return e;
 }
 
 /* ── opening ── */
@@ -179,29 +160,77 @@ load_log(struct key_index *x, unsigned log)
 	return e;
 }
 
+/* A run whose filter is of another version gets one of ours from its keys. */
 static enum err
-load_runs(struct key_index *x)
+make_filter(struct key_index *x, int64_t run, uint8_t *filter)
 {
-	struct stmt *s = db_stmt(x->db, "SELECT run, free_after, bloom FROM idempotency_run ORDER BY run");
+	struct stmt *s = db_stmt(x->db, "SELECT key FROM idempotency_key WHERE run = ?1");
 	bool found;
 	enum err e;
 
+	stmt_int(s, 1, run);
 	while ((e = stmt_row(s, &found)) == ERR_OK && found) {
-		uint8_t *bloom = mem_new(1, BLOOM_BYTES);
 		size_t n;
-		const void *stored = col_blob(s, 2, &n);
-		e = !bloom ? ERR_MEMORY : n != BLOOM_BYTES ? ERR_RECORD_CORRUPT : ERR_OK;
-		if (e == ERR_OK) {
-			memcpy(bloom, stored, n);
-			e = add_run(x, col_int(s, 0), col_int(s, 1), bloom);
-		}
-		if (e != ERR_OK) {
-			mem_free(bloom);
+		const void *key = col_blob(s, 0, &n);
+		if (n != IDEMPOTENCY_HASH_BYTES) {
+			e = ERR_RECORD_CORRUPT;
 			break;
 		}
-		x->next_run = col_int(s, 0) + 1;
+		key_filter_set(filter, key);
 	}
 	stmt_done(s);
+	if (e != ERR_OK)
+		return e;
+	s = db_stmt(x->db, "UPDATE idempotency_run SET bloom = ?2 WHERE run = ?1");
+	stmt_int(s, 1, run);
+	stmt_blob(s, 2, filter, KEY_FILTER_BYTES);
+	return stmt_run(s);
+}
+
+static enum err
+load_run(struct key_index *x, int64_t run, uint8_t *filter)
+{
+	struct stmt *s = db_stmt(x->db, "SELECT free_after, bloom FROM idempotency_run WHERE run = ?1");
+	int64_t free_after_ms = 0;
+	bool found;
+	size_t n = 0;
+
+	stmt_int(s, 1, run);
+	enum err e = stmt_row(s, &found);
+	if (e == ERR_OK && found) {
+		free_after_ms = col_int(s, 0);
+		const void *stored = col_blob(s, 1, &n);
+		if (n == KEY_FILTER_BYTES)
+			memcpy(filter, stored, n);
+		else
+			memset(filter, 0, KEY_FILTER_BYTES);
+	}
+	stmt_done(s);
+	if (e == ERR_OK && n != KEY_FILTER_BYTES)
+		e = make_filter(x, run, filter);
+	return e == ERR_OK ? add_run(x, run, free_after_ms, filter) : e;
+}
+
+static enum err
+load_runs(struct key_index *x)
+{
+	uint8_t *filter = mem_new(1, KEY_FILTER_BYTES);
+	enum err e = filter && (x->filters = key_filters_new()) ? ERR_OK : ERR_MEMORY;
+	bool found = true;
+
+	/* One after the other, and no statement open between them: a filter that is made anew writes. */
+	while (e == ERR_OK && found) {
+		struct stmt *s = db_stmt(x->db, "SELECT run FROM idempotency_run WHERE run >= ?1 ORDER BY run LIMIT 1");
+		stmt_int(s, 1, x->next_run);
+		e = stmt_row(s, &found);
+		int64_t run = e == ERR_OK && found ? col_int(s, 0) : 0;
+		stmt_done(s);
+		if (e == ERR_OK && found)
+			e = load_run(x, run, filter);
+		if (e == ERR_OK && found)
+			x->next_run = run + 1;
+	}
+	mem_free(filter);
 	return e;
 }
 
@@ -254,7 +283,7 @@ end_fold(struct key_index *x)
 {
 	mem_free(x->fold.sorted);
 	for (unsigned i = 0; i < 2; i++)
-		mem_free(x->fold.runs[i].bloom);
+		mem_free(x->fold.runs[i].filter);
 	x->fold = (struct fold){0};
 }
 
@@ -264,8 +293,7 @@ key_index_close(struct key_index *x)
 	if (!x)
 		return;
 	end_fold(x);
-	for (unsigned i = 0; i < x->n_runs; i++)
-		mem_free(x->runs[i].bloom);
+	key_filters_free(x->filters);
 	for (unsigned i = 0; i < 2; i++)
 		mem_free(x->logs[i].entries);
 	mem_free(x->runs);
@@ -308,8 +336,10 @@ key_index_get(struct key_index *x, const uint8_t key[IDEMPOTENCY_HASH_BYTES], co
 		stmt_int(s, 1, there->n);
 		return take_row(x, s, row_out, n_out, found_out);
 	}
+	if (!key_filters_ask(x->filters, key))
+		return ERR_OK;
 	for (unsigned i = x->n_runs; i-- > 0 && e == ERR_OK && !*found_out;) {
-		if (!bloom_has(x->runs[i].bloom, key))
+		if (!key_filters_said(x->filters, x->runs[i].slot))
 			continue;
 		struct stmt *s = db_stmt(x->db, "SELECT row FROM idempotency_key WHERE run = ?1 AND key = ?2");
 		stmt_int(s, 1, x->runs[i].run);
@@ -381,12 +411,12 @@ begin_fold(struct key_index *x)
 	struct fold f = {.log = x->active, .run = x->next_run};
 
 	f.sorted = mem_new(l->count, sizeof *f.sorted);
-	f.runs[0].bloom = mem_new(1, BLOOM_BYTES);
-	f.runs[1].bloom = mem_new(1, BLOOM_BYTES);
-	if (!f.sorted || !f.runs[0].bloom || !f.runs[1].bloom) {
+	f.runs[0].filter = mem_new(1, KEY_FILTER_BYTES);
+	f.runs[1].filter = mem_new(1, KEY_FILTER_BYTES);
+	if (!f.sorted || !f.runs[0].filter || !f.runs[1].filter) {
 		mem_free(f.sorted);
-		mem_free(f.runs[0].bloom);
-		mem_free(f.runs[1].bloom);
+		mem_free(f.runs[0].filter);
+		mem_free(f.runs[1].filter);
 		return ERR_MEMORY;
 	}
 	for (size_t i = 0; i < BUCKETS; i++)
@@ -426,7 +456,7 @@ fold_one(struct key_index *x, const struct entry *entry, int64_t now_ms)
 	stmt_blob(s, 3, x->row, n);
 	e = stmt_run(s);
 	/* Bits and bounds that a rollback leaves behind are harmless: the same keys come again. */
-	bloom_set(m->bloom, entry->key);
+	key_filter_set(m->filter, entry->key);
 	m->count++;
 	if (expires > m->free_after_ms)
 		m->free_after_ms = expires;
@@ -445,7 +475,7 @@ finish_fold(struct key_index *x)
 		struct stmt *s = db_stmt(x->db, "INSERT INTO idempotency_run(run, free_after, bloom) VALUES (?1, ?2, ?3)");
 		stmt_int(s, 1, x->fold.run + i);
 		stmt_int(s, 2, m->free_after_ms);
-		stmt_blob(s, 3, m->bloom, BLOOM_BYTES);
+		stmt_blob(s, 3, m->filter, KEY_FILTER_BYTES);
 		e = stmt_run(s);
 	}
 	if (e == ERR_OK)
@@ -483,9 +513,8 @@ adopt_runs(struct key_index *x)
 		if (m->count == 0)
 			continue;
 		/* Without memory for its filter the keys would be lost from sight: stopping is the only honest answer. */
-		if (add_run(x, f->run + i, m->free_after_ms, m->bloom) != ERR_OK)
+		if (add_run(x, f->run + i, m->free_after_ms, m->filter) != ERR_OK)
 			abort();
-		m->bloom = NULL;
 		x->next_run = f->run + i + 1;
 	}
 	memset(x->logs[f->log].entries, 0, BUCKETS * sizeof(struct entry));
@@ -557,7 +586,7 @@ key_index_sweep(struct key_index *x, int64_t now_ms, bool *more_out)
 	}
 	if (last) {
 		x->swept = 0;
-		mem_free(r->bloom);
+		key_filters_drop(x->filters, r->slot);
 		memmove(r, r + 1, (--x->n_runs - at) * sizeof *r);
 	}
 	return ERR_OK;

@@ -1,7 +1,7 @@
 /*
  * key_index — idempotency keys in a database: a day of random keys without a random write for each.
  * How: new keys go to the end of a log table and into an index in memory. A full log is folded, a few keys with every
- *   commit, into a run: the same keys in order, written once, with a Bloom filter that stays in memory. A run goes as a
+ *   commit, into a run: the same keys in order, written once, with a Bloom filter that stays in memory (key_filter.h). A run goes as a
  *   whole when its last key has expired. A look-up is memory, and a read only for a key that is (most surely) there.
  * Invariants: the newest row of a key is found; a row is in its log until its run is whole in the same transaction;
  * what a rolled-back transaction did is undone in memory too. Why: keys are random, so that a B-tree of them costs a
@@ -23,7 +23,7 @@
 struct key_index;
 
 /* The tables, for the list of migrations. */
-extern const char key_index_schema[];
+extern const char key_index_schema[], key_index_sharper[];
 
 /* Reads the logs' keys and the runs' filters. ttl_ms: keys that live longer are kept in runs of their own. */
 enum err key_index_open(struct db *d, int64_t ttl_ms, struct key_index **out) MUST;

@@ -4,7 +4,7 @@ daemon_store_libstore_a_SOURCES = daemon/store/store.h daemon/store/store_ops.h 
 	daemon/store/store_payments.c daemon/store/store_lists.c daemon/store/store_outbox.c daemon/store/store_idempotency.c daemon/store/store_expiry.c daemon/store/store_small.c \
 	daemon/store/store_rebuild.c daemon/store/event_codec.h daemon/store/event_codec.c daemon/store/store_memory.c \
 	daemon/store/row_cache.h daemon/store/row_cache.c \
-	daemon/store/key_index.h daemon/store/key_index.c daemon/store/sqlcipher_rows.h daemon/store/sqlcipher_rows.c daemon/store/store_sqlcipher.c daemon/store/store_schema.h daemon/store/store_schema.c
+	daemon/store/key_filter.h daemon/store/key_filter.c daemon/store/key_index.h daemon/store/key_index.c daemon/store/sqlcipher_rows.h daemon/store/sqlcipher_rows.c daemon/store/store_sqlcipher.c daemon/store/store_schema.h daemon/store/store_schema.c
 
 if CMOCKA
 store_tests = tests/unit/store/store_contract_test tests/unit/store/store_crash_test \

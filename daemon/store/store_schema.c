@@ -25,7 +25,7 @@ static const char tables[] =
 enum err
 store_schema_migrate(struct db *d)
 {
-	const char *const migrations[] = {logbook_schema, tables, key_index_schema};
+	const char *const migrations[] = {logbook_schema, tables, key_index_schema, key_index_sharper};
 	enum {
 #define SCHEMA(ID, name, migrations) SCHEMA_##ID = (migrations),
 #include "policy/schema_version.def"

@@ -107,7 +107,7 @@ done
 
 main=$(main_pid)
 check "a downgrade is refused" bash -c '! dpkg -i /root/first.deb'
-check "… and says why and what next" bash -c "dpkg -i /root/first.deb 2>&1 | grep -q 'store has schema 4, this package knows 3' && dpkg -i /root/first.deb 2>&1 | grep -q '^next: install version 0.3.0'"
+check "… and says why and what next" bash -c "dpkg -i /root/first.deb 2>&1 | grep -q 'store has schema 5, this package knows 4' && dpkg -i /root/first.deb 2>&1 | grep -q '^next: install version 0.3.0'"
 check "… the new version stays installed" bash -c '[ "$(dpkg-query -W -f "\${Version} \${db:Status-Status}" sallyport)" = "0.3.0 installed" ]'
 check "… and runs" is "$(main_pid)" "$main"
 
