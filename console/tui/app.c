@@ -32,6 +32,7 @@ go(struct app *a, int screen)
 {
 	a->screen = screen;
 	a->selected = a->scroll = 0;
+	a->followed = 0;
 	a->open = false;
 	a->fetched_mono_ms = 0;
 	a->note[0] = 0;
@@ -317,6 +318,24 @@ app_shows(const struct app *a, const char *text)
 	return !a->filter[0] || strcasestr(text, a->filter) != NULL;
 }
 
+bool
+app_follow(struct app *a, const uint64_t *names, int n)
+{
+	bool stays = a->followed && a->selected == a->followed_at && (a->open || a->selected > 0);
+	int at = 0;
+
+	while (stays && at < n && names[at] != a->followed)
+		at++;
+	if (stays && at == n && a->open)
+		return false;
+	if (stays && at < n)
+		a->selected = at;
+	a->selected = clamp(a->selected, n - 1);
+	a->followed = n > 0 ? names[a->selected] : 0;
+	a->followed_at = a->selected;
+	return true;
+}
+
 enum err
 app_ask(struct app *a, int msg, const void *req, void *rep)
 {
@@ -377,6 +396,9 @@ app_fetch(struct app *a)
 	if (a->reached != ERR_OK)
 		return;
 	sparks(a, now);
+	for (pb_size_t i = 0; i < a->status.histograms_count; i++)
+		if (strcmp(a->status.histograms[i].name, "auth_request_seconds") == 0)
+			latency_sample(&a->auth_latency, a->status.histograms[i].bucket, a->status.histograms[i].bucket_count);
 	screens[a->screen]->fetch(a);
 }
 

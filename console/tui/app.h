@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "console/tui/latency.h"
 #include "console/tui/view.h"
 #include "daemon/base/err.h"
 #include "policy/schema/wire.pb.h"
@@ -41,7 +42,9 @@ struct app {
 	int screen, selected, scroll, rows; /* rows: how many the screen could select from */
 	int beyond, room;                   /* lines of the body that did not fit, and how many did, when it was painted */
 	int help_selected;
-	bool open; /* the selected row in full */
+	bool open;         /* the selected row in full */
+	uint64_t followed; /* the row that was selected when it was last drawn, and its place; 0: none */
+	int followed_at;
 	enum app_mode mode;
 	char filter[64], typed[64];
 	bool ascii, mouse, quit, color;
@@ -52,6 +55,7 @@ struct app {
 	uint32_t spark_auth[SPARKS], spark_tokens[SPARKS];
 	uint64_t last_auth, last_tokens;
 	int64_t last_mono_ms;
+	struct latency auth_latency;
 	char note[128]; /* one line above the footer */
 };
 
@@ -67,6 +71,12 @@ bool app_command(struct app *a, const char *name);
 void app_fetch(struct app *a);
 /* Does this row's text pass the filter? */
 bool app_shows(const struct app *a, const char *text);
+/*
+ * Before the rows are drawn: names[n], one for each row that will be shown, never 0. What is selected stays selected
+ * when rows come above it; the top row stays the top row, unless it is open. False: what is open is not among them any
+ * more (it may still be shown).
+ */
+bool app_follow(struct app *a, const uint64_t *names, int n);
 /* Ask desk; reconnects when it went away. */
 enum err app_ask(struct app *a, int msg, const void *req, void *rep);
 /* The bindings that work now, those of the screen first; returns how many. */

@@ -1,5 +1,6 @@
 /* Audit — the newest leaves of both logs, live; Enter shows one in full. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "console/tui/app.h"
@@ -12,6 +13,12 @@ static sp_vault_audit_read_rep vault;
 static sp_ledger_audit_read_rep ledger;
 static enum err vault_read, ledger_read;
 static bool of_ledger;
+
+/* The leaf that is open: it stays as it is when it leaves the newest ROWS. */
+static struct {
+	char bytes[4096]; /* the longest leaf */
+	size_t n;
+} opened;
 
 /* The newest leaves: first where the log ends, then the ROWS before that. */
 static void
@@ -90,9 +97,10 @@ draw(struct app *a, struct view *v)
 {
 	const uint8_t *bytes = of_ledger ? ledger.records.bytes : vault.records.bytes;
 	size_t size = of_ledger ? ledger.records.size : vault.records.size;
-	const char *at[256];
-	size_t lengths[256];
-	int n = 0, shown = 0;
+	const char *at[256], *shown[256];
+	size_t lengths[256], shown_n[256];
+	uint64_t names[256] = {0};
+	int n = 0, rows = 0;
 
 	if ((of_ledger ? ledger_read : vault_read) != ERR_OK) {
 		view_add(v, LOOK_BAD, " The log can't be read: %s", err_title(of_ledger ? ledger_read : vault_read));
@@ -110,15 +118,26 @@ draw(struct app *a, struct view *v)
 	view_add(v, LOOK_TITLE, " The %s's log, newest first: %llu leaves   (t: the other log)",
 			 of_ledger ? "ledger" : "vault", (unsigned long long)(of_ledger ? ledger.size : vault.size));
 	for (int i = n - 1; i >= 0; i--) {
+		char seq[24];
 		if (a->filter[0] && !memmem(at[i], lengths[i], a->filter, strlen(a->filter)))
 			continue;
-		bool selected = shown++ == a->selected;
-		if (a->open && selected)
-			draw_full(v, at[i], lengths[i]);
-		else if (!a->open)
-			draw_row(a, v, at[i], lengths[i], selected);
+		pick(at[i], lengths[i], "seq", seq, sizeof seq);
+		names[rows] = strtoull(seq, NULL, 10) + 1;
+		shown[rows] = at[i];
+		shown_n[rows++] = lengths[i];
 	}
-	a->rows = shown;
+	a->rows = rows;
+	bool there = app_follow(a, names, rows);
+	if (!a->open) {
+		for (int i = 0; i < rows; i++)
+			draw_row(a, v, shown[i], shown_n[i], i == a->selected);
+		return;
+	}
+	if (there && rows > 0 && shown_n[a->selected] <= sizeof opened.bytes) {
+		opened.n = shown_n[a->selected];
+		memcpy(opened.bytes, shown[a->selected], opened.n);
+	}
+	draw_full(v, opened.bytes, opened.n);
 }
 
 static void
@@ -126,6 +145,7 @@ act_other(struct app *a)
 {
 	of_ledger = !of_ledger;
 	a->selected = 0;
+	a->followed = 0;
 	a->open = false;
 }
 

@@ -51,13 +51,17 @@ age_text(int64_t at_ms, int64_t now_ms, char out[32])
 static void
 draw_figures(struct app *a, struct view *v)
 {
-	char spark[SPARKS * 4 + 1] = "", age[32], age2[32];
-	int n = v->columns >= 100 ? SPARKS : v->columns >= 70 ? 16 : 6;
+	char spark[SPARKS * 4 + 1] = "", age[32], age2[32], p50[LATENCY_TEXT_BYTES], p95[LATENCY_TEXT_BYTES],
+							p99[LATENCY_TEXT_BYTES];
+	int n = v->columns >= 110 ? 30 : v->columns >= 70 ? 10 : 6;
 
 	spark_text(a->spark_auth, n, spark, sizeof spark);
-	view_add(v, LOOK_PLAIN, "  authorizations %6u /s %s  declined %llu  unknown %llu",
-			 (unsigned)a->spark_auth[SPARKS - 1], spark, (unsigned long long)app_metric(a, "payments_declined_total"),
-			 (unsigned long long)app_metric(a, "payments_unknown_total"));
+	latency_text(latency_at(&a->auth_latency, 50), p50);
+	latency_text(latency_at(&a->auth_latency, 95), p95);
+	latency_text(latency_at(&a->auth_latency, 99), p99);
+	view_add(v, LOOK_PLAIN, "  authorizations %6u /s %s  p50 %s  p95 %s  p99 %s ms  declined %llu",
+			 (unsigned)a->spark_auth[SPARKS - 1], spark, p50, p95, p99,
+			 (unsigned long long)app_metric(a, "payments_declined_total"));
 	spark_text(a->spark_tokens, n, spark, sizeof spark);
 	view_add(v, LOOK_PLAIN, "  tokens         %6u /s %s  cards stored %llu  CVV held %llu",
 			 (unsigned)a->spark_tokens[SPARKS - 1], spark, (unsigned long long)a->vault.cards,

@@ -75,13 +75,13 @@ money(int64_t minor, uint32_t currency, char out[MONEY_TEXT_BYTES])
 }
 
 static void
-draw_one(struct app *a, struct view *v, const struct row *r)
+draw_one(struct app *a, struct view *v, const char id[32])
 {
 	static sp_timeline_view t;
 	char amount[MONEY_TEXT_BYTES], captured[MONEY_TEXT_BYTES], refunded[MONEY_TEXT_BYTES], at[CLOCK_TEXT_BYTES];
 
-	if (strcmp(shown_id, r->id) != 0) {
-		memcpy(shown_id, r->id, sizeof shown_id);
+	if (strcmp(shown_id, id) != 0) {
+		memcpy(shown_id, id, sizeof shown_id);
 		fetch(a);
 	}
 	const sp_payment_view *p = &shown.payment;
@@ -101,12 +101,25 @@ draw_one(struct app *a, struct view *v, const struct row *r)
 	}
 }
 
+/* The end of an id is 40 random bits: enough to tell a screenful apart. */
+static uint64_t
+name_of(const struct row *r)
+{
+	size_t n = strlen(r->id);
+	uint64_t name = 1;
+	if (n >= sizeof name)
+		memcpy(&name, r->id + n - sizeof name, sizeof name);
+	return name;
+}
+
 static void
 draw(struct app *a, struct view *v)
 {
 	static const struct column columns[] = {{"PAYMENT", -30, 0}, {"STATUS", -18, 0},   {"AMOUNT", 16, 1},
 											{"CREATED", -20, 2}, {"MERCHANT", -14, 4}, {"ORDER", -20, 3},
 											{"CARD", -5, 5}};
+	const struct row *shown_rows[ROWS];
+	uint64_t names[ROWS] = {0};
 	int n = 0;
 
 	if (found != ERR_OK) {
@@ -114,27 +127,30 @@ draw(struct app *a, struct view *v)
 		a->rows = 0;
 		return;
 	}
-	if (!a->open)
-		view_row(v, LOOK_TITLE, columns, 7, NULL);
-	for (int i = 0; i < rows_n; i++) {
-		const struct row *r = &rows[i];
+	for (int i = 0; i < rows_n; i++)
+		if (app_shows(a, rows[i].id) || app_shows(a, rows[i].order_id) || app_shows(a, status_word(rows[i].status))) {
+			names[n] = name_of(&rows[i]);
+			shown_rows[n++] = &rows[i];
+		}
+	a->rows = n;
+	bool there = app_follow(a, names, n);
+	if (a->open) {
+		if (n > 0)
+			draw_one(a, v, there ? shown_rows[a->selected]->id : shown_id);
+		return;
+	}
+	view_row(v, LOOK_TITLE, columns, 7, NULL);
+	for (int i = 0; i < n; i++) {
+		const struct row *r = shown_rows[i];
 		char amount[MONEY_TEXT_BYTES], at[CLOCK_TEXT_BYTES], card[12];
-		if (!app_shows(a, r->id) && !app_shows(a, r->order_id) && !app_shows(a, status_word(r->status)))
-			continue;
-		bool selected = n++ == a->selected;
-		if (a->open && selected)
-			draw_one(a, v, r);
-		if (a->open)
-			continue;
 		money(r->amount_minor, r->currency, amount);
 		clock_text(r->created_at_ms, at);
 		at[19] = 0;
 		at[10] = ' ';
 		snprintf(card, sizeof card, "…%s", r->last4);
 		const char *cells[] = {r->id, status_word(r->status), amount, at, r->merchant, r->order_id, card};
-		view_row(v, selected ? LOOK_SELECTED : LOOK_PLAIN, columns, 7, cells);
+		view_row(v, i == a->selected ? LOOK_SELECTED : LOOK_PLAIN, columns, 7, cells);
 	}
-	a->rows = n;
 	if (n == 0)
 		view_add(v, LOOK_DIM, "   no payments%s", a->filter[0] ? " pass the filter (Esc clears it)" : " yet");
 }

@@ -72,6 +72,28 @@ fill_metrics(const struct page *const *pages, unsigned n, sp_status_rep *out)
 	}
 }
 
+/* How often each length of time was seen: what percentiles are made of, by who asks. */
+static void
+fill_histograms(const struct page *const *pages, unsigned n, sp_status_rep *out)
+{
+	_Static_assert(sizeof out->histograms / sizeof *out->histograms == PAGE_HISTOGRAMS, "one view for each");
+	_Static_assert(sizeof out->histograms[0].bucket / sizeof out->histograms[0].bucket[0] == PAGE_BUCKETS + 1,
+				   "and each with all buckets");
+
+	for (unsigned m = 0; m < METRIC_MAX; m++) {
+		int slot = metric_histogram((enum metric)m);
+		if (slot < 0)
+			continue;
+		sp_histogram_view *view = &out->histograms[out->histograms_count++];
+		snprintf(view->name, sizeof view->name, "%s", metric_name((enum metric)m));
+		view->bucket_count = PAGE_BUCKETS + 1;
+		for (unsigned b = 0; b <= PAGE_BUCKETS; b++)
+			for (unsigned i = 0; i < n; i++)
+				if (pages[i])
+					view->bucket[b] += atomic_load_explicit(&pages[i]->histogram[slot].bucket[b], memory_order_relaxed);
+	}
+}
+
 static void
 fill_process(const struct page *p, int64_t mono_ms, sp_process_view *v)
 {
@@ -111,6 +133,7 @@ desk_status_fill(const struct page *const *pages, unsigned n, int64_t wall_ms, i
 	for (pb_size_t i = 0; i < out->processes_count; i++)
 		out->new_version |= out->processes[i].cause == (uint32_t)ERR_NEW_VERSION;
 	fill_metrics(pages, n, out);
+	fill_histograms(pages, n, out);
 }
 
 void

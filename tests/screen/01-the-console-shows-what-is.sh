@@ -47,6 +47,19 @@ check "smaller says the size it needs" shows "needs"
 screen_size 120 40
 screen_keys 1
 check "larger shows the jails" shows "landlock"
+pay() { tokenize 4242424242424242 123 && api POST /v1/payments "$(new_key)" "{\"amount\":100,\"currency\":\"EUR\",\"token\":\"$token\"}"; }
+shows_percentiles() { screen_text | grep -qE 'p50 [0-9.]+ +p95 [0-9.]+ +p99 [0-9.]+ ms'; }
+check "no percentiles without traffic" shows "p99 - ms"
+pay
+check "… and some after a payment" wait_until 40 shows_percentiles
+screen_keys 3 j Enter
+leaf() { screen_text | tr -d '\n ' | grep -oE '"seq":[0-9]+'; }
+check "a leaf is open" shows "byte for byte"
+before=$(leaf)
+for i in $(seq 1 25); do pay; done
+sleep 2.5
+check "an open leaf stays open when 75 newer ones have pushed it off the list" is "$(leaf)" "$before"
+screen_keys Escape
 for i in $(seq 1 60); do screen_size $((30 + (i * 37) % 130)) $((6 + (i * 13) % 40)); done
 screen_size 80 24
 check "sixty resizes later it is whole" shows "? help"

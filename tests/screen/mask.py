@@ -22,6 +22,7 @@ RULES = [
     (r"^( *)(monitor|hsm|vault|ledger|courier|herald|gate/\d|desk)( +\d+)  ",
      lambda m: m.group(1) + m.group(2) + "0000".rjust(len(m.group(3))) + "  "),
     (r"(?<=tests only\)   )\d+", "00"),
+    (r"\b(p50|p95|p99) (-|>?\d[\d.]*)", lambda m: m.group(1) + " -"),
     (r"\d+ (s|min|h) ago", "0 s ago"),
     (r"(vault|ledger) \d+( leaves)?(?=, sig)", r"\1 00\2"),
     (r"(?<=audit          vault )\d+(?= leaves)", "00"),

@@ -352,6 +352,8 @@ status_adds_up_the_pages(void **state)
 	page_set(&a, METRIC_LOOP_MAX_US, 20);
 	page_set(&b, METRIC_LOOP_MAX_US, 30);
 	page_observe(&b, METRIC_REQUEST_SECONDS, 1500);
+	page_observe(&a, METRIC_REQUEST_SECONDS, 1200);
+	page_observe(&b, METRIC_REQUEST_SECONDS, 30000000);
 	atomic_store(&a.state, PAGE_REFUSING);
 	atomic_store(&a.cause, ERR_DISK_FULL);
 	atomic_store(&b.state, PAGE_SERVING);
@@ -375,8 +377,8 @@ status_adds_up_the_pages(void **state)
 		} want[] = {{"db_commits_total", 12},
 					{"disk_free_bytes", 900},
 					{"loop_turn_max_us", 30},
-					{"http_request_seconds_count", 1},
-					{"http_request_seconds_sum_us", 1500}};
+					{"http_request_seconds_count", 3},
+					{"http_request_seconds_sum_us", 30002700}};
 		for (unsigned w = 0; w < 5; w++)
 			if (strcmp(m->name, want[w].name) == 0) {
 				assert_int_equal(m->value, want[w].value);
@@ -384,6 +386,15 @@ status_adds_up_the_pages(void **state)
 			}
 	}
 	assert_int_equal(seen, 5);
+	/* buckets of all processes together; 1 to 2 ms is the fourth, what took longer than all bounds the last */
+	for (unsigned i = 0; i < rep.histograms_count; i++)
+		if (strcmp(rep.histograms[i].name, "http_request_seconds") == 0) {
+			assert_int_equal(rep.histograms[i].bucket_count, PAGE_BUCKETS + 1);
+			for (unsigned k = 0; k <= PAGE_BUCKETS; k++)
+				assert_int_equal(rep.histograms[i].bucket[k], k == 3 ? 2 : k == PAGE_BUCKETS ? 1 : 0);
+			seen++;
+		}
+	assert_int_equal(seen, 6);
 	/* it fits into its message whatever the figures are */
 	pb_ostream_t size = PB_OSTREAM_SIZING;
 	assert_true(pb_encode(&size, &sp_status_rep_msg, &rep));
