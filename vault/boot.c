@@ -393,7 +393,7 @@ boot_load(const char *path, struct boot *out)
 	memset(out, 0, sizeof *out);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return errno == ENOENT ? ERR_FILE_MISSING : ERR_IO;
+		return errno == ENOENT ? ERR_FILE_MISSING : errno == EACCES ? ERR_FILE_RIGHTS : ERR_IO;
 	text = mem_new(1, BOOT_BYTES_MAX + 1);
 	if (!text) {
 		e = ERR_MEMORY;

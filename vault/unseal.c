@@ -181,7 +181,8 @@ enum err
 unseal_open_stores(struct vault *v)
 {
 	struct db_options options = {.cache_bytes = (size_t)conf_int(proc_conf(), CONF_DB_CACHE),
-								 .wal_bytes_max = (size_t)conf_int(proc_conf(), CONF_WAL_MAX)};
+								 .wal_bytes_max = (size_t)conf_int(proc_conf(), CONF_WAL_MAX),
+								 .must_exist = v->boot.complete};
 	const struct secret *key = NULL;
 	uint32_t generation = 0;
 	enum err e = open_memory(v);

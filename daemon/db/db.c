@@ -1,5 +1,6 @@
 #include "daemon/db/db.h"
 
+#include <errno.h>
 #include <assert.h>
 #include <limits.h>
 #include <malloc.h>
@@ -90,6 +91,13 @@ static const sqlite3_mem_methods heap = {heap_new,   mem_free,   heap_grow, heap
 
 /* ── errors ── */
 
+/* A file that was to be there and is not: whoever took it away may bring an older one. */
+static enum err
+unopened(int code)
+{
+	return code == ENOENT ? ERR_ROLLBACK : code == EACCES ? ERR_FILE_RIGHTS : ERR_IO;
+}
+
 static enum err
 err_of(struct db *d, int code)
 {
@@ -107,6 +115,7 @@ err_of(struct db *d, int code)
 			d->fatal = true;
 		return ERR_IO;
 	case SQLITE_CANTOPEN:
+		return unopened(d->s ? sqlite3_system_errno(d->s) : 0);
 	case SQLITE_READONLY:
 		return ERR_IO;
 	case SQLITE_NOTADB:
@@ -325,8 +334,8 @@ db_open(const char *path, const uint8_t key[32], const struct db_options *option
 	if (!(d = mem_new(1, sizeof *d)))
 		return ERR_MEMORY;
 	d->wal_bytes_max = options && options->wal_bytes_max ? options->wal_bytes_max : WAL_BYTES_PRESET;
-	int flags =
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW |
+				(options && options->must_exist ? 0 : SQLITE_OPEN_CREATE);
 	e = told(d, sqlite3_open_v2(path, &d->s, flags, NULL), "open");
 	if (e == ERR_OK)
 		e = set_up(d, key, options);

@@ -19,6 +19,7 @@ struct stmt;
 struct db_options {
 	size_t cache_bytes;   /* 0: 8 MiB */
 	size_t wal_bytes_max; /* 0: 64 MiB. db_between_batches finishes the checkpoint above this */
+	bool must_exist; /* never made anew: the log of a new one would be played into the right one, once that is back */
 };
 
 /*
@@ -31,7 +32,8 @@ enum err db_warm(void) MUST;
 /*
  * db_open(path, key, options, out)
  *   Open or make the file. key is 32 bytes, borrowed, not kept by us (SQLCipher keeps its own copy).
- *   Returns ERR_OK · ERR_DB_KEY · ERR_DB · ERR_IO · ERR_DISK_FULL · ERR_MEMORY. Blocks: on the disk.
+ *   Returns ERR_OK · ERR_DB_KEY · ERR_DB · ERR_IO · ERR_DISK_FULL · ERR_MEMORY · ERR_ROLLBACK (must exist and is not
+ *   there) · ERR_FILE_RIGHTS. Blocks: on the disk.
  */
 enum err db_open(const char *path, const uint8_t key[32], const struct db_options *options, struct db **out) MUST;
 void db_close(struct db *d); /* NULL is fine; checkpoints first */

@@ -82,6 +82,7 @@ open_store(const sp_open_store_rep *r)
 									.key = r->page_key.bytes,
 									.cache_bytes = (size_t)conf_int(conf, CONF_DB_CACHE),
 									.wal_bytes_max = (size_t)conf_int(conf, CONF_WAL_MAX),
+									.must_exist = r->signed_size > 0,
 									.origin = ledger.origin,
 									.install = ledger.install,
 									.proc = "ledger",
@@ -160,9 +161,9 @@ opened(void *arg, enum err e, const void *rep)
 		ask_again();
 		return;
 	}
-	if ((e = take_identity(r)) || (e = open_store(r)))
+	if ((e = take_identity(r)) || ((e = open_store(r)) && e != ERR_ROLLBACK))
 		proc_die(e, "the store can't be opened");
-	if ((e = check_signed(r)) == ERR_ROLLBACK) {
+	if (e == ERR_ROLLBACK || (e = check_signed(r)) == ERR_ROLLBACK) {
 		stay_closed(r);
 		return;
 	}

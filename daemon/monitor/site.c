@@ -193,8 +193,8 @@ open_dirs(struct site *s, struct buf *why)
 		}
 		if (s->root && st.st_uid != s->users[p].uid &&
 			fchownat(s->dirs[p], "", s->users[p].uid, s->users[p].gid, AT_EMPTY_PATH) != 0) {
-			say(why, "can't give the directory to its process's user", path);
-			return ERR_PERMISSION;
+			say(why, "it does not belong to its process's user", path);
+			return ERR_FILE_RIGHTS;
 		}
 	}
 	return ERR_OK;
@@ -266,17 +266,36 @@ site_tls(const struct site *s, const char *name)
 	return join(path, s->etc, below) == ERR_OK ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 }
 
+/* Without the right to pass over owner and mode, which the monitor gives away? */
+static bool
+stays_readable(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return false;
+	mode_t bit = st.st_uid == geteuid() ? S_IRUSR : st.st_gid == getegid() ? S_IRGRP : S_IROTH;
+	return (st.st_mode & bit) != 0;
+}
+
 static enum err
 check_tls(const struct site *s, struct buf *why)
 {
 	static const char *const files[] = {"server.key", "server.crt", "clients-ca.crt"};
 	for (unsigned i = 0; i < 3 && !s->init; i++) {
 		int fd = site_tls(s, files[i]);
-		if (fd < 0) {
+		int code = errno;
+		/* opened with the rights of root, and later, by a reload or a restarted gate, without them */
+		bool ours = fd >= 0 && stays_readable(fd);
+		if (fd >= 0)
+			close(fd);
+		if (fd < 0 && code == ENOENT) {
 			say(why, "a file of tls/ is missing", files[i]);
 			return ERR_FILE_MISSING;
 		}
-		close(fd);
+		if (!ours) {
+			say(why, "a file of tls/ can't be read by the monitor's user", files[i]);
+			return ERR_FILE_RIGHTS;
+		}
 	}
 	return ERR_OK;
 }

@@ -38,6 +38,7 @@ struct store_options {
 	const char *path;   /* "ledger.db"; unused by store_memory */
 	const uint8_t *key; /* 32 bytes, borrowed during open; unused by store_memory */
 	size_t cache_bytes, wal_bytes_max;
+	bool must_exist;                     /* an empty one is never made in its place: ERR_ROLLBACK */
 	const char *origin, *install, *proc; /* of the audit log; copied */
 	int64_t idempotency_ttl_ms;          /* longest ordinary one; refunds three times that */
 };

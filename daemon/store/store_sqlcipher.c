@@ -516,7 +516,9 @@ cipher_close(void *k)
 static enum err
 cipher_open(const struct store_options *options, void **kind_out)
 {
-	struct db_options how = {.cache_bytes = options->cache_bytes, .wal_bytes_max = options->wal_bytes_max};
+	struct db_options how = {.cache_bytes = options->cache_bytes,
+							 .wal_bytes_max = options->wal_bytes_max,
+							 .must_exist = options->must_exist};
 	struct cipher *c = mem_new(1, sizeof *c);
 	enum err e = c ? ERR_OK : ERR_MEMORY;
 

@@ -1,5 +1,6 @@
 #include "daemon/wire/proc.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
@@ -417,7 +418,7 @@ receive_gifts(void)
 	fill_page();
 	attach_peers();
 	if (proc.dir_fd >= 0 && fchdir(proc.dir_fd) != 0)
-		proc_die(ERR_IO, "entering its directory");
+		proc_die(errno == EACCES ? ERR_FILE_RIGHTS : ERR_IO, "entering its directory");
 }
 
 static void
