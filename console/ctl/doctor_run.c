@@ -13,6 +13,7 @@
 
 #include "console/ctl/ca.h"
 #include "console/ctl/doctor.h"
+#include "console/ctl/jail_round.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "daemon/wire/page.h"
@@ -97,26 +98,28 @@ doctor_run_restarts(const struct doctor *d, const char *arg, struct verdict *v)
 void
 doctor_run_jails(const struct doctor *d, const char *arg, struct verdict *v)
 {
-	unsigned least = 0;
+	static struct jail_round round;
+	char title[JAIL_TITLE_BYTES];
 	(void)arg;
-	if (d->desk != ERR_OK) {
+	if (d->desk != ERR_OK || jail_round_look(d->run, &round) != ERR_OK) {
 		doctor_blocked(v, "running.desk");
 		return;
 	}
-	for (pb_size_t i = 0; i < d->status.processes_count; i++)
-		if (d->status.processes[i].landlock_abi > least)
-			least = d->status.processes[i].landlock_abi;
-	for (pb_size_t i = 0; i < d->status.processes_count; i++) {
-		const sp_process_view *p = &d->status.processes[i];
-		/* the monitor starts the others and holds no data; one that is not up has its own check */
-		if (!p->pid || strcmp(p->name, "monitor") == 0 || (p->jail_calls && p->landlock_abi == least))
+	for (size_t i = 0; i < round.n; i++) {
+		const struct jail_row *row = &round.rows[i];
+		if (!row->faults_n)
 			continue;
-		doctor_fail(v, "%s/%u is less locked in than the others: %s", p->name, (unsigned)p->index,
-					p->jail[0] ? p->jail : "no jail at all");
-		doctor_next(v, "restart the appliance; if it stays so, report it");
+		doctor_fail(v, "%s: %s", jail_round_title(row, title), row->faults[0].text);
+		doctor_next(v, "sallyport jail tells all; %s", row->faults[0].next);
 		return;
 	}
-	doctor_ok(v, "system calls filtered, Landlock ABI %u", least);
+	if (round.unseen) {
+		doctor_warn(v, "not checked: %u processes may not be looked at by this user", round.unseen);
+		doctor_next(v, "run sallyport doctor as root");
+		v->unchecked = true;
+		return;
+	}
+	doctor_ok(v, "%zu processes as declared, Landlock ABI %u", round.n - round.down, round.host.landlock_abi);
 }
 
 /* ── the API's port ── */

@@ -141,6 +141,13 @@ restrict_paths(const struct jail_spec *s, unsigned abi)
 	return e;
 }
 
+unsigned
+jail_kernel_abi(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
+	return abi > 0 ? (unsigned)abi : 0;
+}
+
 static void
 describe(struct jail *j)
 {
@@ -160,10 +167,9 @@ jail_paths(const struct jail_spec *s, struct jail *out)
 #ifndef SANITIZERS
 	out->mdwe = prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0;
 #endif
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
-	if (abi > 0) {
+	out->landlock_abi = jail_kernel_abi();
+	if (out->landlock_abi) {
 		/* a kernel newer than this table: what it has more stays as it was */
-		out->landlock_abi = (unsigned)abi;
 		enum err e = restrict_paths(s, out->landlock_abi);
 		if (e != ERR_OK)
 			return e;
@@ -173,6 +179,25 @@ jail_paths(const struct jail_spec *s, struct jail *out)
 }
 
 /* ── system calls ── */
+
+static bool
+allows(const struct jail_call *c)
+{
+	return c->number >= 0 && !c->refuse;
+}
+
+unsigned
+jail_count(const struct jail_spec *s)
+{
+	unsigned n = s->threads_later; /* clone */
+	for (size_t i = 0; i < s->calls_n; i++) {
+		bool again = false;
+		for (size_t j = 0; j < i && !again; j++)
+			again = allows(&s->calls[j]) && s->calls[j].number == s->calls[i].number;
+		n += allows(&s->calls[i]) && !again;
+	}
+	return n;
+}
 
 #ifndef SANITIZERS
 
@@ -242,8 +267,6 @@ filter_calls(const struct jail_spec *s, struct jail *out)
 		rc = allow_call(ctx, &s->calls[i]);
 		if (rc == -EEXIST) /* the common rows and a process's own may name the same call */
 			rc = 0;
-		else if (s->calls[i].number >= 0 && !s->calls[i].refuse)
-			out->calls++;
 	}
 	if (rc == 0 && s->threads_later)
 		rc = allow_threads(ctx);
@@ -254,6 +277,7 @@ filter_calls(const struct jail_spec *s, struct jail *out)
 		errno = rc < 0 ? -rc : EINVAL;
 		return failed("seccomp");
 	}
+	out->calls = jail_count(s);
 	return ERR_OK;
 }
 #endif

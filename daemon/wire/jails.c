@@ -18,31 +18,23 @@ struct rows {
 	struct jail_path paths[PATHS_MAX];
 	struct jail_spec spec;
 	int dir_fd;
+	bool declared; /* to be shown, not entered */
 	bool full;
 };
 
 static void
-add_call(struct rows *r, int number, const char *reason, int arg, unsigned long mask, unsigned long want)
+add_call(struct rows *r, struct jail_call row)
 {
 	if (r->spec.calls_n < CALLS_MAX)
-		r->calls[r->spec.calls_n++] = (struct jail_call){number, reason, arg, mask, want};
+		r->calls[r->spec.calls_n++] = row;
 	else
 		r->full = true;
 }
 
 static void
-refuse_call(struct rows *r, int number, const char *reason, int with)
-{
-	size_t n = r->spec.calls_n;
-	add_call(r, number, reason, -1, 0, 0);
-	if (r->spec.calls_n > n)
-		r->calls[n].refuse = with;
-}
-
-static void
 add_path(struct rows *r, bool write, const char *where, const char *reason)
 {
-	bool own = strcmp(where, "@dir") == 0;
+	bool own = strcmp(where, "@dir") == 0 && !r->declared;
 	if (own && r->dir_fd < 0)
 		return;
 	if (r->spec.paths_n < PATHS_MAX)
@@ -52,14 +44,20 @@ add_path(struct rows *r, bool write, const char *where, const char *reason)
 }
 
 /* The rows of policy/jail_*.def are statements of one function per process. */
-#define RO                                     false
-#define RW                                     true
-#define CALL(name, reason)                     add_call(r, SCMP_SYS(name), reason, -1, 0, 0);
-#define CALL_IF(name, arg, mask, want, reason) add_call(r, SCMP_SYS(name), reason, arg, mask, want);
-#define REFUSE(name, with, reason)             refuse_call(r, SCMP_SYS(name), reason, with);
-#define PATH(access, where, reason)            add_path(r, access, where, reason);
-#define THREADS(reason)                        r->spec.threads_later = true;
-#define TCP_CONNECT(reason)                    r->spec.tcp_connect = true;
+#define RO                 false
+#define RW                 true
+#define CALL(call, reason) add_call(r, (struct jail_call){SCMP_SYS(call), reason, -1, .name = #call});
+#define CALL_IF(call, arg, mask, want, reason) \
+	add_call(r, (struct jail_call){SCMP_SYS(call), reason, arg, mask, want, 0, #call, #mask, #want});
+#define REFUSE(call, with, reason) \
+	add_call(r, (struct jail_call){SCMP_SYS(call), reason, -1, .refuse = (with), .name = #call, .want_word = #with});
+#define PATH(access, where, reason) add_path(r, access, where, reason);
+#define THREADS(reason)           \
+	r->spec.threads_later = true; \
+	r->spec.threads_reason = (reason);
+#define TCP_CONNECT(reason)     \
+	r->spec.tcp_connect = true; \
+	r->spec.tcp_reason = (reason);
 
 static void
 read_common(struct rows *r)
@@ -109,24 +107,46 @@ read_desk(struct rows *r)
 #include "policy/jail_desk.def"
 }
 
+static void (*const readers[PROCESS_MAX])(struct rows *) = {
+	[PROCESS_HSM] = read_hsm,         [PROCESS_VAULT] = read_vault,   [PROCESS_LEDGER] = read_ledger,
+	[PROCESS_COURIER] = read_courier, [PROCESS_HERALD] = read_herald, [PROCESS_GATE] = read_gate,
+	[PROCESS_DESK] = read_desk,
+};
+
+/* NULL: there are none. One at a time: a process has one jail, and a table is printed row by row. */
+static struct rows *
+read_rows(enum process p, int dir_fd, bool declared)
+{
+	static struct rows rows;
+	if ((unsigned)p >= PROCESS_MAX || !readers[p])
+		return NULL;
+	rows.spec = (struct jail_spec){.calls = rows.calls, .paths = rows.paths};
+	rows.dir_fd = dir_fd;
+	rows.declared = declared;
+	rows.full = false;
+	read_common(&rows);
+	readers[p](&rows);
+	return &rows;
+}
+
 enum err
 jails_enter(enum process self, int dir_fd, bool trap, struct jail *out)
 {
-	static void (*const readers[PROCESS_MAX])(struct rows *) = {
-		[PROCESS_HSM] = read_hsm,         [PROCESS_VAULT] = read_vault,   [PROCESS_LEDGER] = read_ledger,
-		[PROCESS_COURIER] = read_courier, [PROCESS_HERALD] = read_herald, [PROCESS_GATE] = read_gate,
-		[PROCESS_DESK] = read_desk,
-	};
-	static struct rows rows;
-	rows = (struct rows){.dir_fd = dir_fd, .spec = {.calls = rows.calls, .paths = rows.paths, .trap = trap}};
-	if ((unsigned)self >= PROCESS_MAX || !readers[self])
+	struct rows *rows = read_rows(self, dir_fd, false);
+	if (!rows)
 		return ERR_JAIL;
-	read_common(&rows);
-	readers[self](&rows);
-	if (rows.full) {
+	rows->spec.trap = trap;
+	if (rows->full) {
 		log_fatal("more jail rows than there is room for", LOG_S("process", process_name(self)));
 		return ERR_JAIL;
 	}
-	enum err e = jail_paths(&rows.spec, out);
-	return e == ERR_OK ? jail_calls(&rows.spec, out) : e;
+	enum err e = jail_paths(&rows->spec, out);
+	return e == ERR_OK ? jail_calls(&rows->spec, out) : e;
+}
+
+const struct jail_spec *
+jails_declared(enum process p)
+{
+	const struct rows *rows = read_rows(p, -1, true);
+	return rows ? &rows->spec : NULL;
 }

@@ -15,5 +15,11 @@
  *   Returns  ERR_OK · ERR_JAIL. On error the caller must end: the process may be half in.
  */
 enum err jails_enter(enum process self, int dir_fd, bool trap, struct jail *out) MUST;
+/*
+ * jails_declared(p)
+ *   The rows as they are written, for people to read: a path of the process's own directory is "@dir", and its dir_fd
+ * -1. NULL: this process has no jail of its own (the monitor, officers' programs). Valid until the next call.
+ */
+const struct jail_spec *jails_declared(enum process p);
 
 #endif

@@ -26,6 +26,7 @@ check "the service starts, and is up when systemctl returns" systemctl start sal
 check "… and serves" serving
 check "a stranger may not upgrade (7)" exits 7 setpriv --reuid nobody --regid nogroup --clear-groups sallyport upgrade
 check "every process has its own user" bash -c "[ \$(ps -eo user:32,comm | grep -c '^sallyport-') -ge 8 ]"
+check "every process is in its jail, as the kernel tells" sallyport jail
 check "the main job, from outside" sallyport demo
 check "the log exports" sallyport audit export --output /root/x.tar
 check "… and verifies" sallyport-verify /root/x.tar

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 appliance a
 start
+check "every process is in its jail, as the kernel tells" has "$(sallyport --dir "$dir" jail | head -1)" "in force — "
 
 api POST /v1/tokens t1 "$(card_json 4242424242424242 123)"
 check "a card gives a token" is "$status" 201

@@ -77,13 +77,32 @@ for money in "1999 EUR 19.99" "1999 JPY 1999" "1999 KWD 1.999"; do
 	run sallyport --dir "$dir" payment list --limit 1
 	check "$1 minor units of $2 are listed as $3" has "$out" " $3 $2 "
 done
-for c in status "key list" "client list" "payment list" "config check" "config show" "ledger rebuild" "help exit-codes"; do
+for c in status jail "jail vault" "key list" "client list" "payment list" "config check" "config show" "ledger rebuild" "help exit-codes"; do
 	run sallyport --dir "$dir" --json $c
 	check "$c --json exits 0" is "$code" 0
 	check "… with one document" one_document "$out"
 	run sallyport --dir "$dir" $c
 	check "$c has no escape byte in a pipe" lacks "$out" $'\033'
 done
+run sallyport --dir "$dir" jail
+check "the jails are in force, each process as declared" is "$(printf '%s' "$out" | head -1)" "in force — $(sallyport --dir "$dir" --json status | jq '.processes | length') processes as declared"
+check "… in 80 columns" below "$(printf '%s\n' "$out" | wc -L)" 81
+run sallyport --dir "$dir" --json jail
+check "… with the number of calls that status tells" is \
+	"$(printf '%s' "$out" | jq -c '[.processes[] | select(.process!="monitor") | [.process, .index, .pid, .declared.system_calls]]')" \
+	"$(sallyport --dir "$dir" --json status | jq -c '[.processes[] | select(.process!="monitor") | [.process, .index, .pid, .system_calls]]')"
+check "… and a filter that the kernel knows" is \
+	"$(printf '%s' "$out" | jq -c '[.processes[] | select(.process!="monitor") | .kernel | [.seccomp, .no_new_privs, .capabilities]] | unique')" \
+	'[["filter",true,"0000000000000000"]]'
+for p in $(printf '%s' "$out" | jq -r '.processes[].process' | sort -u | grep -v monitor); do
+	run sallyport --dir "$dir" --json jail $p
+	check "jail $p lists as many calls as it counts, each with its reason" is \
+		"$(printf '%s' "$out" | jq -c '.processes[0].declared | [([.calls[].call] | unique | length), ([.calls[], .refused_calls[], .paths[] | select(.reason == "")] | length)]')" \
+		"$(printf '%s' "$out" | jq -c '[.processes[0].declared.system_calls, 0]')"
+done
+run sallyport --dir "$dir" jail vault
+check "jail vault tells a call's condition" has "$out" "  mprotect         if 3rd argument without PROT_EXEC: memory, never executable"
+check "… and its own directory" has "$out" "  write  $dir/vault: "
 run sallyport --dir "$dir" payment show pay_00000000000000000000000000
 check "a payment that is not there exits 1" is "$code" 1
 check "… in two lines" two_lines

@@ -62,7 +62,7 @@ def run(argv, json_too, extras):
 
 
 # what tells a finding on stdout, and needs no second line on stderr
-TELLS = {("status", c) for c in (3, 4, 5, 6)} | {("audit verify", 9), ("ledger rebuild", 9), ("doctor", 9), ("demo", 1)}
+TELLS = {("status", c) for c in (3, 4, 5, 6)} | {("audit verify", 9), ("ledger rebuild", 9), ("doctor", 9), ("demo", 1)} | {("jail", c) for c in (5, 6, 9)}
 
 
 # what shows its plan before it can fail
@@ -151,6 +151,26 @@ def error_number(name):
     return 1 + ids.index(name)
 
 
+def processes():
+    import re
+    return [p for p in re.findall(r"^PROCESS\(\w+, (\w+)", open(os.path.join(TOP, "policy/processes.def")).read(), re.M) if p != "officer"]
+
+
+def status_of(process, pid, jail):
+    """A status_rep with one process_view, in protobuf's bytes (policy/schema/wire.proto)."""
+    def number(field, n):
+        out = bytes([field << 3])
+        while n > 127:
+            out, n = out + bytes([n & 127 | 128]), n >> 7
+        return out + bytes([n])
+
+    def text(field, t):
+        return bytes([field << 3 | 2, len(t)]) + t
+
+    view = text(1, process.encode()) + number(3, pid) + text(4, b"sallyport-vault") + text(5, jail) + number(6, 57) + number(7, 7)
+    return number(1, 1) + text(6, view) + text(7, b"0")
+
+
 # ── the recipes ──
 
 ASKS = ["client list", "key list", "payment list", "payment show", "audit tail", "audit export", "ledger rebuild", "client add"]
@@ -204,8 +224,11 @@ def phase_none():
     usage = ["--nonsense"]
     for c in schema_of:
         yield c, 2, args_of(c) + usage, {}
-    for c in ASKS + ["status", "config check", "config show", "demo", "certificate renew"]:
+    for c in ASKS + ["status", "jail", "config check", "config show", "demo", "certificate renew"]:
         yield c, 6, args_of(c), NONE
+    yield "jail", 6, ["vault"], NONE
+    yield "jail", 2, ["valt"], {"nodir": 1}
+    yield "jail", 2, ["officer"], {"nodir": 1}
     yield "doctor", 9, [], NONE
     yield "help", 0, [], {"nodir": 1}
     yield "help", 0, ["exit-codes"], {"nodir": 1}
@@ -269,14 +292,17 @@ def phase_stopped():
     yield "certificate renew", 2, ["--days", "0"], {}
     if stranger():
         yield "certificate renew", 7, [], stranger()
-    for c in ASKS + ["status", "demo"]:
+    for c in ASKS + ["status", "jail", "demo"]:
         yield c, 5, args_of(c), {}
+    yield "jail", 5, ["monitor"], {}
     yield "init", 1, ["--software-hsm", "--yes"], {}
 
 
 def phase_serving():
-    for c in ("status", "doctor", "client list", "key list", "payment list", "audit tail", "audit export", "ledger rebuild", "config check", "config show", "demo"):
+    for c in ("status", "doctor", "jail", "client list", "key list", "payment list", "audit tail", "audit export", "ledger rebuild", "config check", "config show", "demo"):
         yield c, 0, args_of(c), {}
+    for process in processes():
+        yield "jail", 0, [process], {}
     yield "client add", 0, [], {"prepare": lambda: [f"shop{next(numbers)}"]}
     payments = json.loads(subprocess.run(["sallyport", "--dir", DIR, "--json", "payment", "list"], capture_output=True, text=True).stdout)["payments"]
     for p in payments:
@@ -295,12 +321,12 @@ def phase_serving():
     yield "audit verify", 130, [f"{WORK}/pipe.tar"], {"nodir": 1, "interrupt": 1}
     yield "demo", 1, [], {"env": only_tools(), "program": which("sallyport")}
     yield "demo", 130, [], {"env": tool("curl", "exec sleep 20"), "interrupt": 1}
-    for c in ASKS + ["status"]:
+    for c in ASKS + ["status", "jail"]:
         if stranger():
             yield c, 7, args_of(c), stranger()
     if not stranger():
         os.chmod(f"{DIR}/run", 0)
-        for c in ASKS + ["status"]:
+        for c in ASKS + ["status", "jail"]:
             yield c, 7, args_of(c), {}
         os.chmod(f"{DIR}/run", 0o755)
 
@@ -320,13 +346,28 @@ def phase_refusing():
 def phase_desk():
     """The appliance is stopped and its socket is ours."""
     desk = Desk(error=error_number("INTERNAL"))
-    for c in ASKS + ["status"]:
+    for c in ASKS + ["status", "jail"]:
         yield c, 1, args_of(c), {}
     desk.close()
     desk = Desk(body=b"\x08\x09\x10\x07\x18\x02\x22\x0bpayment pay")
     yield "ledger rebuild", 9, [], {}
     desk.close()
+    # a process that is in no jail: the desk calls it the vault, the kernel knows better
+    free = subprocess.Popen(["sleep", "60"])
+    desk = Desk(body=status_of("vault", free.pid, b"57 calls, landlock 7, mdwe"))
+    yield "jail", 9, [], {}
+    yield "jail", 9, ["vault"], {}
+    out = json.loads(subprocess.run(["sallyport", "--dir", DIR, "--json", "jail"], capture_output=True, text=True).stdout)
+    found = {f["check"] for p in out["processes"] for f in p["faults"]}
+    say({"parent", "user", "no_new_privs", "seccomp", "core"} <= found, "jail names what that process lacks", sorted(found))
+    out = json.loads(subprocess.run(["sallyport", "--dir", DIR, "--json", "doctor"], capture_output=True, text=True).stdout)
+    row = [c for c in out["checks"] if c["check"] == "running.jails"][0]
+    say(row["result"] == "fail" and row["cause"].startswith("vault: "), "the doctor finds it too", row)
+    desk.close()
+    free.kill()
+    free.wait()
     desk = Desk(silent=True)
+    yield "jail", 5, [], {}
     for c in ASKS:
         yield c, 130, args_of(c), {"interrupt": 1}
     desk.close()
