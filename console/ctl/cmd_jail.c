@@ -5,11 +5,11 @@
 #include "console/ctl/ctl.h"
 #include "console/ctl/jail_round.h"
 #include "console/ctl/jail_rows.h"
+#include "console/ctl/paragraph.h"
 #include "daemon/base/str.h"
 #include "daemon/wire/jails.h"
 
 #define LINE_BYTES 160
-#define COLUMNS    80
 
 static const char *const not_shown[] = {
 	"Landlock, MDWE and the number of calls as they are in force: the kernel tells them of no other process. Each "
@@ -150,27 +150,12 @@ print_host(const struct jail_host *h)
 						: "");
 }
 
-/* Words in lines of 80 columns, all but the first set in by two. */
-static void
-print_wrapped(const char *first, const char *text)
-{
-	size_t column = (size_t)printf("%s", first);
-	while (*text) {
-		size_t word = strcspn(text, " ");
-		if (column + 1 + word > COLUMNS)
-			column = (size_t)printf("\n ") - 1;
-		column += (size_t)printf(" %.*s", (int)word, text);
-		text += word + (text[word] == ' ');
-	}
-	putchar('\n');
-}
-
 static void
 print_not_shown(void)
 {
 	puts("\nNot shown here:");
 	for (size_t i = 0; i < NOT_SHOWN; i++)
-		print_wrapped("-", not_shown[i]);
+		paragraph_print("- ", 2, not_shown[i]);
 }
 
 static void
@@ -194,11 +179,12 @@ print_table(const struct jail_round *round)
 	for (size_t i = 0; i < round->n; i++)
 		print_rights_row(round, &round->rows[i]);
 	putchar('\n');
-	print_wrapped("SECCOMP:", "the mode, and how many filters stand one over the other.");
-	print_wrapped("NNP:", "no new privileges. CAPS: how many capabilities; the monitor's are setuid and setgid.");
-	print_wrapped("MDWE:", "memory is writable or executable, never both.");
-	print_wrapped("NETWORK:", "a listener is one that the monitor opened (gate: the API, desk: its Unix socket).");
-	print_wrapped("FILES:", "besides /dev/null and /dev/urandom.");
+	paragraph_print("SECCOMP: ", 2, "the mode, and how many filters stand one over the other.");
+	paragraph_print("NNP: ", 2, "no new privileges. CAPS: how many capabilities; the monitor's are setuid and setgid.");
+	paragraph_print("MDWE: ", 2, "memory is writable or executable, never both.");
+	paragraph_print("NETWORK: ", 2,
+					"a listener is one that the monitor opened (gate: the API, desk: its Unix socket).");
+	paragraph_print("FILES: ", 2, "besides /dev/null and /dev/urandom.");
 	print_host(&round->host);
 	print_not_shown();
 }

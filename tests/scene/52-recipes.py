@@ -230,6 +230,12 @@ def phase_none():
     yield "jail", 2, ["valt"], {"nodir": 1}
     yield "jail", 2, ["officer"], {"nodir": 1}
     yield "doctor", 9, [], NONE
+    yield "explain", 0, [], {"nodir": 1}
+    yield "explain", 0, ["vault", "sealed"], {"nodir": 1}
+    yield "explain", 0, ["starting"], {"nodir": 1}
+    yield "explain", 0, ["130"], {"nodir": 1}
+    yield "explain", 2, ["valt_sealed"], {"nodir": 1}
+    yield "explain", 2, ["x" * 200], {"nodir": 1}
     yield "help", 0, [], {"nodir": 1}
     yield "help", 0, ["exit-codes"], {"nodir": 1}
     yield "help", 0, ["client", "add"], {"nodir": 1}
