@@ -1,17 +1,14 @@
 #include "daemon/base/conf.h"
 
-#include <dirent.h>
-#include <fcntl.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-enum kind { KIND_TEXT, KIND_INT, KIND_BOOL, KIND_TIME, KIND_SIZE, KIND_ENUM };
+enum kind { KIND_TEXT, KIND_ADDRESS, KIND_PATH, KIND_INT, KIND_BOOL, KIND_TIME, KIND_SIZE, KIND_ENUM };
 
 struct key {
 	const char *name;
@@ -26,6 +23,8 @@ struct key {
 
 /* The type column of config.def is one word or ENUM("…"): both become two members of struct key. */
 #define TEXT          KIND_TEXT, NULL
+#define ADDRESS       KIND_ADDRESS, NULL
+#define PATH          KIND_PATH, NULL
 #define INT           KIND_INT, NULL
 #define BOOL          KIND_BOOL, NULL
 #define TIME          KIND_TIME, NULL
@@ -40,6 +39,8 @@ static const struct key keys[CONF_MAX] = {
 #undef KEY
 };
 #undef TEXT
+#undef ADDRESS
+#undef PATH
 #undef INT
 #undef BOOL
 #undef TIME
@@ -54,11 +55,10 @@ static const char *const names[CONF_MAX + 1] = {
 #undef KEY
 };
 
-#define VALUE_BYTES    128
-#define ORIGIN_BYTES   80
-#define FILE_BYTES_MAX (64 * 1024)
-#define CONF_FILES_MAX 64
-#define ALLOWED_BYTES  160
+#define VALUE_BYTES   128
+#define ORIGIN_BYTES  80
+#define ALLOWED_BYTES 160
+#define DIGITS_SHOWN  3 /* in a key that is not known */
 
 struct value {
 	char text[VALUE_BYTES]; /* as written: what a dump prints and a parse reads back */
@@ -97,6 +97,13 @@ conf_allowed(enum conf_key key, char *out, size_t size)
 	switch (k->kind) {
 	case KIND_TEXT:
 		snprintf(out, size, "%lld to %lld printable characters", (long long)k->least, (long long)k->most);
+		return;
+	case KIND_ADDRESS:
+		snprintf(out, size, "address:port in numbers, as 127.0.0.1:8443 or [::1]:8443");
+		return;
+	case KIND_PATH:
+		snprintf(out, size, "an absolute path of %lld to %lld printable characters", (long long)k->least,
+				 (long long)k->most);
 		return;
 	case KIND_BOOL:
 		snprintf(out, size, "yes or no");
@@ -159,6 +166,25 @@ is_line_text(const char *s)
 	return true;
 }
 
+/* In numbers: a name would have to be looked up, and whoever answers would choose where we listen. */
+static bool
+is_address(const char *text)
+{
+	char host[INET6_ADDRSTRLEN];
+	struct in6_addr parsed;
+	const char *port = strrchr(text, ':');
+	size_t n = port ? (size_t)(port - text) : 0;
+	bool six = n > 2 && text[0] == '[' && text[n - 1] == ']';
+	uint64_t number;
+	if (six)
+		n -= 2;
+	if (n == 0 || n >= sizeof host || str_decimal(port + 1, 65535, &number) != ERR_OK || number == 0)
+		return false;
+	memcpy(host, text + six, n);
+	host[n] = 0;
+	return inet_pton(six ? AF_INET6 : AF_INET, host, &parsed) == 1;
+}
+
 static bool
 take_value(const struct key *k, const char *text, int64_t *number_out)
 {
@@ -168,6 +194,14 @@ take_value(const struct key *k, const char *text, int64_t *number_out)
 	case KIND_TEXT:
 		n = (int64_t)strlen(text);
 		ok = is_line_text(text);
+		break;
+	case KIND_ADDRESS:
+		n = (int64_t)strlen(text);
+		ok = is_address(text);
+		break;
+	case KIND_PATH:
+		n = (int64_t)strlen(text);
+		ok = text[0] == '/' && is_line_text(text);
 		break;
 	case KIND_ENUM:
 		*number_out = 0;
@@ -208,7 +242,7 @@ conf_new(void)
 {
 	struct conf *c = mem_new(1, sizeof *c);
 	for (unsigned k = 0; c && k < CONF_MAX; k++)
-		if (set_value(c, k, keys[k].preset, "preset") != ERR_OK)
+		if (set_value(c, k, keys[k].preset, CONF_PRESET) != ERR_OK)
 			abort(); /* a row of config.def whose preset breaks its own bounds */
 	return c;
 }
@@ -233,10 +267,14 @@ static void
 complain(struct reader *r, const char *key, const char *problem, const char *hint)
 {
 	char shown[40];
-	size_t n = 0;
+	size_t n = 0, digits = 0;
 	r->bad = true;
+	for (const char *p = key; *p; p++)
+		digits += *p >= '0' && *p <= '9';
+	/* this goes to the journal: what could be a number of a card or of a person is no key of ours */
 	for (; key[n] && n < sizeof shown - 1; n++)
-		shown[n] = key[n] >= 0x20 && key[n] <= 0x7e ? key[n] : '?';
+		shown[n] =
+			key[n] < 0x20 || key[n] > 0x7e || (digits > DIGITS_SHOWN && key[n] >= '0' && key[n] <= '9') ? '?' : key[n];
 	shown[n] = 0;
 	if (r->problems && buf_printf(r->problems, "%s:%u: %s: %s%s\n", r->file, r->line, shown, problem, hint) != ERR_OK)
 		return; /* no room for more problems: the first ones are enough */
@@ -319,72 +357,6 @@ conf_parse(struct conf *c, const char *file, const char *text, size_t bytes, str
 		text += n + (stop != NULL);
 	}
 	return r.bad ? ERR_CONFIG : ERR_OK;
-}
-
-static enum err
-load_file(struct conf *c, const char *path, const char *shown, struct buf *problems)
-{
-	struct stat st;
-	char *text = NULL;
-	enum err e = ERR_IO;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return ERR_FILE_MISSING;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_BYTES_MAX)
-		goto out;
-	e = ERR_MEMORY;
-	if (!(text = mem_new((size_t)st.st_size + 1, 1)))
-		goto out;
-	ssize_t n = read(fd, text, (size_t)st.st_size);
-	e = n < 0 ? ERR_IO : conf_parse(c, shown, text, (size_t)n, problems);
-out:
-	mem_free(text);
-	close(fd);
-	return e;
-}
-
-static int
-is_conf_name(const struct dirent *d)
-{
-	size_t n = strlen(d->d_name);
-	return d->d_name[0] != '.' && n > 5 && strcmp(d->d_name + n - 5, ".conf") == 0;
-}
-
-/* The worst of two: a file that can't be read outweighs one with errors. */
-static enum err
-worse(enum err a, enum err b)
-{
-	return a == ERR_OK || b == ERR_IO || b == ERR_MEMORY ? b : a;
-}
-
-enum err
-conf_load(struct conf *c, const char *directory, struct buf *problems)
-{
-	char path[512], shown[320];
-	struct dirent **files;
-	if (snprintf(path, sizeof path, "%s/sallyport.conf", directory) >= (int)sizeof path)
-		return ERR_FILE_MISSING;
-	enum err e = load_file(c, path, "sallyport.conf", problems);
-	if (e != ERR_OK && e != ERR_CONFIG)
-		return e;
-	if (snprintf(path, sizeof path, "%s/sallyport.conf.d", directory) >= (int)sizeof path)
-		return ERR_FILE_MISSING;
-	int n = scandir(path, &files, is_conf_name, alphasort);
-	if (n < 0) /* there need not be such a directory */
-		return e;
-	if (n > CONF_FILES_MAX)
-		e = worse(e, ERR_IO);
-	for (int i = 0; i < n; i++) {
-		enum err one = ERR_FILE_MISSING;
-		snprintf(shown, sizeof shown, "sallyport.conf.d/%s", files[i]->d_name);
-		if (i < CONF_FILES_MAX && snprintf(path, sizeof path, "%s/%s", directory, shown) < (int)sizeof path)
-			one = load_file(c, path, shown, problems);
-		if (one != ERR_OK)
-			e = worse(e, one);
-		free(files[i]);
-	}
-	free(files);
-	return e;
 }
 
 enum err

@@ -32,15 +32,20 @@ void conf_free(struct conf *c);
  *   Returns ERR_OK · ERR_CONFIG (c keeps its old values for the keys in error) · ERR_MEMORY.
  */
 enum err conf_parse(struct conf *c, const char *file, const char *text, size_t bytes, struct buf *problems) MUST;
-/* conf_load: sallyport.conf and then sallyport.conf.d/(any).conf in name order, from this directory. ERR_FILE_MISSING ·
- * ERR_IO · as conf_parse. */
+/*
+ * conf_load: sallyport.conf and then sallyport.conf.d/(any).conf in name order, from this directory; then what
+ * contradicts (conf_rule). ERR_FILE_MISSING · ERR_PERMISSION · ERR_IO (each but the first with a line in problems) · as
+ * conf_parse.
+ */
 enum err conf_load(struct conf *c, const char *directory, struct buf *problems) MUST;
+/* As conf_load with this file in the place of the directory's sallyport.conf. */
+enum err conf_load_instead(struct conf *c, const char *file, const char *directory, struct buf *problems) MUST;
 /* The whole configuration as text that conf_parse reads back (what the monitor hands to its children). */
 enum err conf_dump(const struct conf *c, struct buf *out) MUST;
 /* The commented file with every key and its preset, as init writes it; values from c. */
 enum err conf_write(const struct conf *c, struct buf *out) MUST;
 
-const char *conf_text(const struct conf *c, enum conf_key k); /* TEXT and ENUM */
+const char *conf_text(const struct conf *c, enum conf_key k); /* any, as it was written */
 int64_t conf_int(const struct conf *c, enum conf_key k);      /* INT, TIME in ms, SIZE in bytes */
 bool conf_bool(const struct conf *c, enum conf_key k);
 /* conf_set: as if the line `name = value` had been read. ERR_CONFIG. */
@@ -55,7 +60,8 @@ void conf_allowed(enum conf_key k, char *out, size_t out_bytes);
  * held (may be NULL), separated by spaces. ERR_MEMORY · ERR_LIMIT.
  */
 enum err conf_reload(struct conf *c, const struct conf *newer, struct buf *held) MUST;
-/* Where the value comes from: "preset" or "file:line". Borrowed. */
+/* Where the value comes from: CONF_PRESET or "file:line". Borrowed. */
+#define CONF_PRESET "preset"
 const char *conf_origin(const struct conf *c, enum conf_key k);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/base/conf.h"
+#include "daemon/base/conf_rule.h"
 
 static struct conf *c;
 static struct buf problems;
@@ -100,6 +101,13 @@ mistakes_are_named(void **state)
 	complains("mode = test|live\n", "allowed");
 	complains("tls.allow_1_2 = true\n", "yes or no");
 	complains("node = \n", "1 to 32");
+	complains("listen = localhost:8443\n", "f:1: listen: not a value that this key takes; allowed: address:port");
+	complains("listen = 127.0.0.1\n", "127.0.0.1:8443 or [::1]:8443");
+	complains("listen = 127.0.0.1:0\n", "address:port");
+	complains("listen = ::1:8443\n", "address:port");
+	complains("listen = [127.0.0.1]:8443\n", "address:port");
+	complains("listen = 127.0.0.1:65536\n", "address:port");
+	complains("hsm.module = libsofthsm2.so\n", "an absolute path");
 	complains("node = 123456789012345678901234567890123\n", "1 to 32");
 	complains("node = a\tb\n", "printable");
 	complains("no equals sign\n", "f:1: line: has no '='");
@@ -206,14 +214,101 @@ directories_are_read_in_order(void **state)
 	assert_int_equal(system(path), 0);
 }
 
+/* As a user who is nobody here: root may read everything. */
+static enum err
+load_as_nobody(const char *dir)
+{
+	bool root = geteuid() == 0;
+	buf_reset(&problems);
+	if (root)
+		assert_int_equal(seteuid(65534), 0);
+	enum err e = conf_load(c, dir, &problems);
+	if (root)
+		assert_int_equal(seteuid(0), 0);
+	uint8_t end = 0;
+	assert_int_equal(buf_add(&problems, &end, 1), ERR_OK);
+	return e;
+}
+
+static void
+what_may_not_be_read_is_not_missing(void **state)
+{
+	char dir[] = "/tmp/sallyport-conf-XXXXXX", path[64];
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chmod(dir, 0755), 0);
+	put(dir, "sallyport.conf", "node = main\n");
+	snprintf(path, sizeof path, "%s/sallyport.conf.d", dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	put(dir, "sallyport.conf.d/10.conf", "gate.processes = 4\n");
+	assert_int_equal(load_as_nobody(dir), ERR_OK);
+	snprintf(path, sizeof path, "%s/sallyport.conf.d/10.conf", dir);
+	assert_int_equal(chmod(path, 0), 0);
+	assert_int_equal(load_as_nobody(dir), ERR_PERMISSION);
+	assert_non_null(strstr((const char *)buf_at(&problems), "sallyport.conf.d/10.conf:1: file: Permission denied"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/nowhere", path), 0);
+	assert_int_equal(load_as_nobody(dir), ERR_IO);
+	assert_non_null(strstr((const char *)buf_at(&problems), "sallyport.conf.d/10.conf:1: file: No such file"));
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof path, "%s/sallyport.conf.d", dir);
+	assert_int_equal(chmod(path, 0), 0);
+	assert_int_equal(load_as_nobody(dir), ERR_PERMISSION);
+	assert_int_equal(chmod(path, 0755), 0);
+	snprintf(path, sizeof path, "%s/sallyport.conf", dir);
+	assert_int_equal(chmod(path, 0), 0);
+	assert_int_equal(load_as_nobody(dir), ERR_PERMISSION);
+	snprintf(path, sizeof path, "rm -r %s", dir);
+	assert_int_equal(system(path), 0);
+}
+
+static void
+numbers_that_contradict_are_named(void **state)
+{
+	char dir[] = "/tmp/sallyport-conf-XXXXXX", path[64];
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(conf_rule_check(c, &problems), ERR_OK); /* no preset contradicts another */
+	/* a preset gives way: only who wrote a number is told of it */
+	put(dir, "sallyport.conf", "gate.connections = 64\nhsm_grace = 0s\n");
+	assert_int_equal(conf_load(c, dir, &problems), ERR_OK);
+	put(dir, "sallyport.conf", "gate.connections = 64\n\nhsm_grace = 1s\ngate.connections_per_ip = 65\n");
+	assert_int_equal(conf_load(c, dir, &problems), ERR_CONFIG);
+	uint8_t end = 0;
+	assert_int_equal(buf_add(&problems, &end, 1), ERR_OK);
+	assert_string_equal((const char *)buf_at(&problems),
+						"sallyport.conf:4: gate.connections_per_ip: 65 contradicts gate.connections = 64: one address "
+						"can't have more connections than a gate takes; allowed: at most 64\n"
+						"sallyport.conf:3: hsm_grace: 1s contradicts hsm.deadline = 2s: the grace would be over before "
+						"the HSM's silence is noticed; allowed: at least 2s\n");
+	snprintf(path, sizeof path, "rm -r %s", dir);
+	assert_int_equal(system(path), 0);
+}
+
+static void
+what_could_be_a_number_of_a_card_is_not_repeated(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("4242424242424242 = 1\n4242 4242 4242 4242\n"), ERR_CONFIG);
+	assert_null(strstr((const char *)buf_at(&problems), "42"));
+	assert_non_null(strstr((const char *)buf_at(&problems), "f:1: ????????????????: unknown key"));
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(presets_are_valid_and_named),   T(lines_are_read),  T(mistakes_are_named),
-		T(odd_bytes_are_refused),         T(dumps_read_back), T(a_reload_keeps_what_needs_a_restart),
+		T(presets_are_valid_and_named),
+		T(lines_are_read),
+		T(mistakes_are_named),
+		T(odd_bytes_are_refused),
+		T(dumps_read_back),
+		T(a_reload_keeps_what_needs_a_restart),
 		T(directories_are_read_in_order),
+		T(what_may_not_be_read_is_not_missing),
+		T(numbers_that_contradict_are_named),
+		T(what_could_be_a_number_of_a_card_is_not_repeated),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
