@@ -45,6 +45,19 @@ process_json(const sp_process_view *p, int64_t now_ms)
 					 p->rss_bytes ? json_integer((json_int_t)p->rss_bytes) : json_null());
 }
 
+static json_t *
+configuration_json(const sp_status_rep *s)
+{
+	char at[CLOCK_TEXT_BYTES], refused_at[CLOCK_TEXT_BYTES];
+	json_t *refused = json_null();
+	clock_text(s->config_at_ms, at);
+	clock_text(s->config_refused_at_ms, refused_at);
+	if (s->config_refused_at_ms)
+		refused =
+			json_pack("{ss ss ss}", "at", refused_at, "first", s->config_refused, "next", err_next(ERR_CONFIG_REFUSED));
+	return json_pack("{ss so}", "in_force_since", at, "refused", refused);
+}
+
 static int
 print_status_json(const sp_status_rep *s, const char *line, int status)
 {
@@ -53,11 +66,11 @@ print_status_json(const sp_status_rep *s, const char *line, int status)
 		json_array_append_new(processes, process_json(&s->processes[i], s->at_ms));
 	for (pb_size_t i = 0; i < s->metrics_count; i++)
 		json_object_set_new(metrics, s->metrics[i].name, json_integer((json_int_t)s->metrics[i].value));
-	ctl_print_json(json_pack("{ss ss ss ss ss ss sb sb ss so so si}", "state",
+	ctl_print_json(json_pack("{ss ss ss ss ss ss sb sb ss so so so si}", "state",
 							 page_state_word((enum page_state)s->state), "cause", s->cause_code, "line", line,
 							 "install", s->install, "version", s->version, "installed_version", VERSION, "new_version",
-							 (int)s->new_version, "test", (int)s->test, "listen", s->listen, "processes", processes,
-							 "metrics", metrics, "exit_code", status));
+							 (int)s->new_version, "test", (int)s->test, "listen", s->listen, "configuration",
+							 configuration_json(s), "processes", processes, "metrics", metrics, "exit_code", status));
 	return status;
 }
 
@@ -76,6 +89,18 @@ print_processes(const sp_status_rep *s)
 		printf("%-10s %7u  %-19s %-30s %9s %8s %8u\n", name, (unsigned)p->pid, p->user, p->jail, memory, up,
 			   (unsigned)p->restarts);
 	}
+}
+
+/* Stands there until a reload is taken. */
+static void
+print_refused(const sp_status_rep *s)
+{
+	char at[CLOCK_TEXT_BYTES];
+	if (!s->config_refused_at_ms)
+		return;
+	clock_text(s->config_refused_at_ms, at);
+	printf("\nthe configuration on disk was refused at %s: %s — the old one is in force\nnext: %s\n", at,
+		   s->config_refused, err_next(ERR_CONFIG_REFUSED));
 }
 
 /* The problem, and what a reader of status looks for in every answer. */
@@ -131,6 +156,7 @@ act_status(struct run *r)
 	printf("\ninstall %s%s   version %s%s   API https://%s%s\n", rep.install, rep.test ? " (TEST)" : "", rep.version,
 		   rep.new_version ? " (installed: " VERSION ")" : "", rep.listen,
 		   rep.hsm_software ? "   HSM: software, for tests only" : "");
+	print_refused(&rep);
 	print_processes(&rep);
 	return status;
 }

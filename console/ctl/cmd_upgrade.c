@@ -12,10 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "console/ctl/config_check.h"
 #include "console/ctl/ctl.h"
 #include "console/ctl/layout.h"
 #include "daemon/base/clock.h"
-#include "daemon/base/conf.h"
 #include "daemon/base/mark.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -120,20 +120,19 @@ programs_are_whole(const struct upgrade *u, char detail[DETAIL_BYTES])
 static bool
 configuration_is_valid(const struct upgrade *u, char detail[DETAIL_BYTES])
 {
-	struct conf *c = conf_new();
-	struct buf problems;
-	buf_init(&problems, 65536);
-	enum err e = c ? conf_load(c, u->run->paths.etc, &problems) : ERR_MEMORY;
-	size_t first = 0;
-	while (first < problems.len && ((const char *)buf_at(&problems))[first] != '\n')
-		first++;
+	char first[3 * DOCTOR_TEXT_BYTES] = "";
+	struct config_check *c = config_check_make(u->run, NULL);
+	enum err e = c ? c->e : ERR_MEMORY;
+	if (e == ERR_CONFIG)
+		config_check_first(c, first, sizeof first);
+	else if (c)
+		snprintf(first, sizeof first, "%s", c->cause);
 	if (e == ERR_OK)
-		snprintf(detail, DETAIL_BYTES, "valid for version %s", VERSION);
+		snprintf(detail, DETAIL_BYTES, "valid for version %s, by form and by meaning", VERSION);
 	else
-		snprintf(detail, DETAIL_BYTES, "%.*s: all of it with sallyport config check", (int)(first < 120 ? first : 120),
-				 problems.len ? (const char *)buf_at(&problems) : err_title(e));
-	buf_clear(&problems);
-	conf_free(c);
+		snprintf(detail, DETAIL_BYTES, "%.140s: all of it with sallyport config check",
+				 first[0] ? first : err_title(e));
+	mem_free(c);
 	return e == ERR_OK;
 }
 

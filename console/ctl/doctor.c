@@ -15,14 +15,8 @@
 
 #define DESK_MS 800 /* a hanging desk must leave time for all the others */
 
-struct check {
-	const char *group, *name;
-	doctor_look *look;
-	const char *arg, *what;
-};
-
-static const struct check checks[] = {
-#define CHECK(group, name, look, arg, what) {group, name, look, arg, what},
+static const struct doctor_check checks[] = {
+#define CHECK(group, name, about, look, arg, what) {group, name, about, look, arg, what},
 #include "console/ctl/doctor_checks.def"
 #undef CHECK
 };
@@ -168,8 +162,8 @@ ask_desk(const struct run *r, sp_status_rep *rep)
 	return e;
 }
 
-static enum err
-look_around(const struct run *r, struct doctor *d)
+enum err
+doctor_open(const struct run *r, const char *file, struct doctor *d)
 {
 	struct stat st;
 	d->run = r;
@@ -178,16 +172,31 @@ look_around(const struct run *r, struct doctor *d)
 	if (!d->conf)
 		return ERR_MEMORY;
 	/* what is wrong in it leaves its presets: the other checks go on */
-	d->conf_error = conf_load(d->conf, r->paths.etc, &d->conf_problems);
+	d->conf_error = file ? conf_load_instead(d->conf, file, r->paths.etc, &d->conf_problems)
+						 : conf_load(d->conf, r->paths.etc, &d->conf_problems);
 	d->test = strcmp(conf_text(d->conf, CONF_MODE), "test") == 0;
 	d->owner = stat(r->paths.etc, &st) == 0 ? st.st_uid : geteuid();
 	d->desk = ask_desk(r, &d->status);
 	return ERR_OK;
 }
 
-static void
-look_at(const struct doctor *d, const struct check *c, struct verdict *v)
+void
+doctor_close(struct doctor *d)
 {
+	buf_clear(&d->conf_problems);
+	conf_free(d->conf);
+}
+
+const struct doctor_check *
+doctor_check_at(size_t i)
+{
+	return i < CHECKS ? &checks[i] : NULL;
+}
+
+void
+doctor_look_at(const struct doctor *d, const struct doctor_check *c, struct verdict *v)
+{
+	*v = (struct verdict){DOCTOR_OK, false, "", ""};
 	c->look(d, c->arg, v);
 	/* before init all that it makes is missing: that is one fault, and the host can be looked at all the same */
 	if (d->conf_error == ERR_FILE_MISSING && v->result == DOCTOR_FAIL && strcmp(c->group, "host") != 0 &&
@@ -196,7 +205,7 @@ look_at(const struct doctor *d, const struct check *c, struct verdict *v)
 }
 
 static json_t *
-verdict_json(const struct check *c, const struct verdict *v)
+verdict_json(const struct doctor_check *c, const struct verdict *v)
 {
 	return json_pack("{ss ss ss ss ss ss}", "check", c->name, "group", c->group, "result", words[v->result], "what",
 					 c->what, "cause", v->cause, "next", v->next);
@@ -255,18 +264,17 @@ act_doctor(struct run *r)
 	static struct doctor d;
 	static struct verdict verdicts[CHECKS];
 	int64_t begun = clock_mono_ms();
-	enum err e = look_around(r, &d);
+	enum err e = doctor_open(r, NULL, &d);
 	int status;
 
 	if (e != ERR_OK) {
 		status = ctl_fail(r, e, "doctor", NULL);
 	} else {
 		for (size_t i = 0; i < CHECKS; i++)
-			look_at(&d, &checks[i], &verdicts[i]);
+			doctor_look_at(&d, &checks[i], &verdicts[i]);
 		status = tell(r, verdicts, clock_mono_ms() - begun);
 	}
-	buf_clear(&d.conf_problems);
-	conf_free(d.conf);
+	doctor_close(&d);
 	return status;
 }
 

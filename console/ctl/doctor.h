@@ -39,6 +39,26 @@ struct doctor {
 
 typedef void doctor_look(const struct doctor *d, const char *arg, struct verdict *v);
 
+/*
+ * A row of doctor_checks.def. about: which key of the configuration ("=listen") or file below its directory
+ * ("tls/server.key key") is wrong when it fails; "": it is not about the configuration.
+ */
+struct doctor_check {
+	const char *group, *name, *about;
+	doctor_look *look;
+	const char *arg, *what;
+};
+/* The row with this number from 0; NULL: there are no more. */
+const struct doctor_check *doctor_check_at(size_t i);
+/*
+ * doctor_open(r, file, d): what the checks share. file: takes the place of sallyport.conf (NULL: it does not).
+ * ERR_MEMORY; d is to be closed in any case.
+ */
+enum err doctor_open(const struct run *r, const char *file, struct doctor *d) MUST;
+void doctor_close(struct doctor *d);
+/* One check; what can't be there before init has come to its end is told as not checked. */
+void doctor_look_at(const struct doctor *d, const struct doctor_check *c, struct verdict *v);
+
 /* ── what checks say; each fills in the whole verdict ── */
 void doctor_ok(struct verdict *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The next step first, then the cause with its values. */
@@ -69,9 +89,10 @@ doctor_look doctor_install_whole, doctor_install_conf, doctor_install_users, doc
 	doctor_install_parents, doctor_install_dir, doctor_install_pin, doctor_install_pin_mode, doctor_install_unit,
 	doctor_install_version;
 doctor_look doctor_tls_parses, doctor_tls_key, doctor_tls_key_mode, doctor_tls_expiry;
+doctor_look doctor_hsm_loads, doctor_hsm_token;
 doctor_look doctor_stores_module, doctor_stores_tokens, doctor_stores_software, doctor_stores_version,
 	doctor_stores_boot, doctor_stores_db, doctor_stores_reserve;
 doctor_look doctor_run_desk, doctor_run_state, doctor_run_processes, doctor_run_restarts, doctor_run_jails,
-	doctor_run_port, doctor_run_tls;
+	doctor_run_address, doctor_run_port, doctor_run_tls;
 
 #endif

@@ -7,6 +7,7 @@
 #include <psa/crypto.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -124,6 +125,75 @@ doctor_run_jails(const struct doctor *d, const char *arg, struct verdict *v)
 
 /* ── the API's port ── */
 
+/* In numbers, as the type of `listen` has it; to connect, all addresses mean loopback. The caller frees. NULL: none. */
+static struct addrinfo *
+address_of(const char *listen_at, bool connect)
+{
+	char host[64];
+	const char *colon = strrchr(listen_at, ':');
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *at = NULL;
+	size_t skip = listen_at[0] == '[';
+	snprintf(host, sizeof host, "%.*s", (int)strcspn(listen_at + skip, skip ? "]" : ":"), listen_at + skip);
+	if (connect && strcmp(host, "0.0.0.0") == 0)
+		snprintf(host, sizeof host, "127.0.0.1");
+	if (connect && strcmp(host, "::") == 0)
+		snprintf(host, sizeof host, "::1");
+	return colon && getaddrinfo(host, colon + 1, &hints, &at) == 0 ? at : NULL;
+}
+
+/* Could we listen there? 0 or errno. Nothing is listened for: nobody can connect to us. */
+static int
+try_bind(const struct addrinfo *at)
+{
+	const int on = 1;
+	int why = 0, fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, at->ai_addr, at->ai_addrlen) != 0)
+		why = errno;
+	close(fd);
+	return why;
+}
+
+/* The service may not take a port that only root may have: its unit leaves it no such right. */
+static bool
+is_root_port(const struct doctor *d, const char *listen_at)
+{
+	char least[128];
+	long port = strtol(strrchr(listen_at, ':') + 1, NULL, 10);
+	bool known = doctor_kernel("/proc/sys/net/ipv4/ip_unprivileged_port_start", least);
+	return !d->run->paths.dir[0] && port < (known ? strtol(least, NULL, 10) : 1024);
+}
+
+void
+doctor_run_address(const struct doctor *d, const char *arg, struct verdict *v)
+{
+	const char *listen_at = conf_text(d->conf, CONF_LISTEN);
+	struct addrinfo *at = address_of(listen_at, false);
+	int why = at ? try_bind(at) : EINVAL;
+	(void)arg;
+	if (at)
+		freeaddrinfo(at);
+	doctor_next(v, "another listen in the configuration; ss -ltnp shows what holds a port");
+	if (d->desk == ERR_OK && strcmp(d->status.listen, listen_at) == 0)
+		doctor_ok(v, "%s is ours", listen_at);
+	else if (is_root_port(d, listen_at))
+		doctor_fail(v, "%s: the service has no right to a port that is kept for root", listen_at);
+	else if (why == 0)
+		doctor_ok(v, "%s is free", listen_at);
+	else if (why == EADDRINUSE && d->desk != ERR_OK && d->desk != ERR_NOT_RUNNING && d->desk != ERR_NOT_INITIALISED)
+		doctor_blocked(v, "running.desk"); /* it may be ours: who knows does not answer us */
+	else if (why == EADDRINUSE)
+		doctor_fail(v, "%s: another program has it", listen_at);
+	else if (why == EADDRNOTAVAIL)
+		doctor_fail(v, "%s: this host has no such address", listen_at);
+	else if (why == EACCES && geteuid() != 0)
+		doctor_blocked(v, "to be root");
+	else
+		doctor_fail(v, "%s: %s", listen_at, strerror(why));
+}
+
 static int
 wait_for(int fd, short what, int64_t until_ms)
 {
@@ -136,18 +206,11 @@ wait_for(int fd, short what, int64_t until_ms)
 static int
 connect_port(const struct doctor *d, struct verdict *v)
 {
-	const char *listen_at = conf_text(d->conf, CONF_LISTEN), *colon = strrchr(listen_at, ':');
-	char host[64];
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *at = NULL;
+	const char *listen_at = conf_text(d->conf, CONF_LISTEN);
+	struct addrinfo *at = address_of(listen_at, true);
 	int fd = -1, why = 0;
 	socklen_t size = sizeof why;
-	size_t skip = listen_at[0] == '[';
-	snprintf(host, sizeof host, "%.*s", (int)strcspn(listen_at + skip, skip ? "]" : ":"), listen_at + skip);
-	if (strcmp(host, "0.0.0.0") == 0)
-		snprintf(host, sizeof host, "127.0.0.1");
-	if (strcmp(host, "::") == 0)
-		snprintf(host, sizeof host, "::1");
-	if (colon && getaddrinfo(host, colon + 1, &hints, &at) == 0)
+	if (at)
 		fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) != 0) {
 		why = errno;

@@ -86,11 +86,18 @@ static void
 draw_needs(struct app *a, struct view *v)
 {
 	int before = v->lines;
+	char at[CLOCK_TEXT_BYTES];
 	uint64_t expiry = app_metric(a, "certificate_expiry_timestamp_seconds");
 	int64_t days = expiry ? ((int64_t)expiry - a->at_ms / 1000) / 86400 : 999;
 
-	if (a->status.cause != ERR_OK)
+	if (a->status.cause != ERR_OK && a->status.cause != ERR_CONFIG_REFUSED) /* which has lines of its own */
 		view_add(v, LOOK_BAD, "  ▸ %s: %s", err_title((enum err)a->status.cause), err_next((enum err)a->status.cause));
+	if (a->status.config_refused_at_ms) {
+		clock_text(a->status.config_refused_at_ms, at);
+		view_add(v, LOOK_BAD, "  ▸ the configuration on disk was refused at %s", at);
+		view_add(v, LOOK_BAD, "    %s", a->status.config_refused);
+		view_add(v, LOOK_BAD, "    the old one is in force; next: %s", err_next(ERR_CONFIG_REFUSED));
+	}
 	if (days < 30)
 		view_add(v, LOOK_WARN, "  ▸ the gate's certificate expires in %lld days", (long long)days);
 	if (a->ledger.dead)

@@ -5,6 +5,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/conf.h"
+#include "daemon/wire/page_note.h"
 #include "daemon/wire/proc.h"
 
 #define PAGES_MAX 32
@@ -17,6 +18,7 @@ static const struct {
 } folds[] = {
 	{METRIC_VAULT_CHECKPOINT_AT, FOLD_MAX}, {METRIC_LEDGER_CHECKPOINT_AT, FOLD_MAX}, {METRIC_OUTBOX_LAG, FOLD_MAX},
 	{METRIC_LOOP_MAX_US, FOLD_MAX},         {METRIC_CERT_EXPIRY, FOLD_MIN},          {METRIC_DISK_FREE, FOLD_MIN},
+	{METRIC_CONFIG_REFUSED_AT, FOLD_MAX},
 };
 
 static enum fold
@@ -115,6 +117,22 @@ fill_process(const struct page *p, int64_t mono_ms, sp_process_view *v)
 	snprintf(v->jail, sizeof v->jail, "%.*s", (int)sizeof p->jail - 1, p->jail);
 }
 
+/* What stands until somebody does something. Of several refusals (all gates refuse one certificate) one is told. */
+static void
+fill_standing(const struct page *p, sp_status_rep *out)
+{
+	char text[PAGE_NOTE_BYTES];
+	int64_t at_ms = page_note_get(p, text);
+	_Static_assert(sizeof out->config_refused >= PAGE_NOTE_BYTES, "a note fits");
+	out->new_version |= atomic_load(&p->new_version) != 0;
+	if (p->process == PROCESS_MONITOR)
+		out->config_at_ms = atomic_load(&p->conf_at_ms);
+	if (!at_ms || out->config_refused_at_ms)
+		return;
+	out->config_refused_at_ms = at_ms;
+	memcpy(out->config_refused, text, sizeof text);
+}
+
 void
 desk_status_fill(const struct page *const *pages, unsigned n, int64_t wall_ms, int64_t mono_ms, sp_status_rep *out)
 {
@@ -130,8 +148,9 @@ desk_status_fill(const struct page *const *pages, unsigned n, int64_t wall_ms, i
 		if (pages[i])
 			fill_process(pages[i], mono_ms, &out->processes[out->processes_count++]);
 	/* also while something graver is told first */
-	for (pb_size_t i = 0; i < out->processes_count; i++)
-		out->new_version |= out->processes[i].cause == (uint32_t)ERR_NEW_VERSION;
+	for (unsigned i = 0; i < n; i++)
+		if (pages[i])
+			fill_standing(pages[i], out);
 	fill_metrics(pages, n, out);
 	fill_histograms(pages, n, out);
 }

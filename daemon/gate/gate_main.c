@@ -23,6 +23,7 @@
 #include "daemon/gate/render.h"
 #include "daemon/gate/shape.h"
 #include "daemon/tls/tls_pool.h"
+#include "daemon/wire/page_note.h"
 #include "daemon/wire/proc.h"
 #include "policy/schema/wire.pb.h"
 
@@ -78,13 +79,16 @@ static void
 show_certificate(void)
 {
 	int64_t left_ms = certificate_ends_ms - clock_wall_ms();
+	char refused[PAGE_NOTE_BYTES];
 
 	if (atomic_load(&proc_page()->state) == PAGE_STOPPING)
 		return;
 	if (left_ms <= 0)
 		proc_state(PAGE_REFUSING, ERR_SERVER_CERTIFICATE);
 	else
-		proc_state(PAGE_SERVING, left_ms < CERTIFICATE_WARN_MS ? ERR_SERVER_CERTIFICATE_ENDS : ERR_OK);
+		proc_state(PAGE_SERVING, left_ms < CERTIFICATE_WARN_MS              ? ERR_SERVER_CERTIFICATE_ENDS
+								 : page_note_get(proc_page(), refused) != 0 ? ERR_CONFIG_REFUSED
+																			: ERR_OK);
 }
 
 static void
@@ -173,10 +177,18 @@ on_reload(void)
 {
 	enum err e = load_tls();
 
-	if (e && e != ERR_FILE_MISSING)
+	if (e && e != ERR_FILE_MISSING) {
 		log_warn("TLS files kept as they were", LOG_E("cause", e));
-	else if (!e)
+		page_note_set(
+			proc_page(), clock_wall_ms(),
+			"tls/server.crt:1: certificate: the gate can't use what lies in tls/; allowed: a certificate, its "
+			"own key and the CA of clients, in PEM");
+		page_set(proc_page(), METRIC_CONFIG_REFUSED_AT, (uint64_t)clock_wall_ms() / 1000);
+	} else if (!e) {
 		log_info("TLS files loaded anew", LOG_S("file", "certificate, key, client CA"));
+		page_note_clear(proc_page());
+		page_set(proc_page(), METRIC_CONFIG_REFUSED_AT, 0);
+	}
 	show_certificate();
 	client_cache_empty();
 }

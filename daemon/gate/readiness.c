@@ -1,6 +1,7 @@
 #include "daemon/gate/readiness.h"
 
 #include "daemon/base/clock.h"
+#include "daemon/wire/page_note.h"
 #include "daemon/wire/proc.h"
 
 #define LOOK_EVERY_MS 10
@@ -95,6 +96,28 @@ is_audit(enum err e)
 	return e == ERR_AUDIT_AWAY || e == ERR_DISK_FULL;
 }
 
+/* What is wrong in a file is the operator's to know: sallyport status says it. */
+static void
+write_configuration(struct writer *w, bool failing_only)
+{
+	const struct page *pages[PAGES_MAX];
+	char text[PAGE_NOTE_BYTES];
+	int64_t refused_at_ms = 0;
+
+	if (failing_only)
+		return;
+	for (unsigned i = 0, n = gather(pages); i < n && !refused_at_ms; i++)
+		refused_at_ms = page_note_get(pages[i], text);
+	writer_begin(w, "configuration", '{');
+	writer_text(w, "status", page_state_word(PAGE_SERVING));
+	if (refused_at_ms) {
+		writer_text(w, "code", err_code(ERR_CONFIG_REFUSED));
+		writer_text(w, "detail", err_title(ERR_CONFIG_REFUSED));
+		writer_time(w, "since", refused_at_ms);
+	}
+	writer_end(w, '}');
+}
+
 bool
 readiness_checks(struct writer *w, bool failing_only)
 {
@@ -111,5 +134,8 @@ readiness_checks(struct writer *w, bool failing_only)
 			audit = h;
 		well = write_check(w, checks[i].name, h, failing_only) && well;
 	}
-	return write_check(w, "audit", audit, failing_only) && well;
+	well = write_check(w, "audit", audit, failing_only) && well;
+	/* refused or not, what is in force serves */
+	write_configuration(w, failing_only);
+	return well;
 }

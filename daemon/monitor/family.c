@@ -394,6 +394,7 @@ family_open(struct site *s, struct event_base *base)
 	family.hub.on_cut = on_breach;
 	atomic_store(&family.page->pid, (uint32_t)getpid());
 	atomic_store(&family.page->started_at_ms, clock_wall_ms());
+	atomic_store(&family.page->conf_at_ms, clock_wall_ms());
 	atomic_store(&family.page->heartbeat_mono_ms, clock_mono_ms());
 	snprintf(family.page->user, sizeof family.page->user, "%.31s", pw ? pw->pw_name : "?");
 	snprintf(family.page->jail, sizeof family.page->jail, "%s", s->root ? "setuid, setgid only" : "no new privileges");

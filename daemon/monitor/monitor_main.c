@@ -8,7 +8,7 @@
  * Files: sallyport.conf and sallyport.conf.d, tls/ (for the gates), credentials/hsm-pin (test installations only),
  *   run/lock, run/desk.sock.
  * Signals: TERM, INT stop (0); HUP reads the configuration again; a second TERM stops at once.
- * Exit status: 0 stopped · 1 could not start · 2 usage.
+ * Exit status: 0 stopped · 1 could not start · 2 usage · 9 the configuration was refused (a try more changes nothing).
  */
 #include <getopt.h>
 #include <signal.h>
@@ -24,6 +24,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/monitor/family.h"
+#include "daemon/monitor/notify.h"
 #include "daemon/monitor/site.h"
 
 static const char help[] =
@@ -37,7 +38,10 @@ static const char help[] =
 	"\n"
 	"It stays in the foreground, writes one line that begins with \"ready\" to stdout when it serves, and logs to "
 	"stderr.\n"
-	"SIGTERM stops it, SIGHUP makes it read the configuration again. Exit: 0 stopped, 1 could not start, 2 usage.\n";
+	"SIGTERM stops it, SIGHUP makes it read the configuration again.\n"
+	"Exit: 0 stopped, 1 could not start, 2 usage, 9 the configuration was refused.\n";
+
+#define EXIT_CONFIG 9 /* as `sallyport config check` */
 
 struct options {
 	const char *dir, *libexec;
@@ -82,13 +86,31 @@ read_options(int argc, char **argv, struct options *o)
 	return 2;
 }
 
+/* The same words for `systemctl status`, which keeps them when we are gone. */
+static void
+tell_systemd(enum err e, const struct buf *why)
+{
+	char text[400];
+	const char *at = why->len ? (const char *)buf_at(why) : "see the journal";
+	size_t n = why->len ? why->len : strlen(at);
+	const char *end = memchr(at, '\n', n); /* the first of them */
+	notify_open();
+	snprintf(text, sizeof text, "STATUS=not started — %s: %.*s; next: %s", err_title(e),
+			 (int)(end ? (size_t)(end - at) : n), at, err_next(e));
+	if (!notify_send(text))
+		return; /* the journal has it */
+}
+
 static int
 fail(enum err e, const struct buf *why)
 {
-	fprintf(stderr, "sallyport: %s: %.*s\nnext: %s\n", err_title(e), (int)why->len,
-			why->len ? (const char *)buf_at(why) : "see above",
+	const char *text = why->len ? (const char *)buf_at(why) : "see above";
+	size_t n = why->len ? why->len : strlen(text);
+	n -= text[n - 1] == '\n'; /* errors of the configuration are lines */
+	tell_systemd(e, why);
+	fprintf(stderr, "sallyport: %s: %.*s\nnext: %s\n", err_title(e), (int)n, text,
 			e == ERR_EXISTS ? "stop the other one, or choose another directory or address" : err_next(e));
-	return 1;
+	return e == ERR_CONFIG ? EXIT_CONFIG : 1;
 }
 
 /* As much as the host allows: a gate has a descriptor for each client, the vault locks its arena. */

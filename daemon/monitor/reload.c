@@ -1,14 +1,21 @@
 #include "daemon/monitor/reload.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/monitor/family.h"
 #include "daemon/monitor/gift.h"
 #include "daemon/monitor/notify.h"
+#include "daemon/wire/page_note.h"
 #include "policy/schema/wire.pb.h"
+
+#define VERDICT_FILE "config.refused"
+#define VERDICT_S    10
 
 /* A credential that came or was corrected: a sealed vault tries it, an open one has no use for it. */
 static void
@@ -55,12 +62,71 @@ read_again(sp_reload_req *req, struct buf *held, struct buf *problems)
 	return e;
 }
 
-/* A buffer's text as a string; cut is fine, it is for the journal. */
+/* A buffer's first line as a string; cut is fine, `config check` tells all of it. */
 static const char *
-text_of(const struct buf *b, char out[200])
+text_of(const struct buf *b, char out[PAGE_NOTE_BYTES])
 {
-	snprintf(out, 200, "%.*s", (int)(b->len < 199 ? b->len : 199), b->len ? (const char *)buf_at(b) : "");
+	const char *at = b->len ? (const char *)buf_at(b) : "";
+	const char *end = b->len ? memchr(at, '\n', b->len) : NULL;
+	size_t n = end ? (size_t)(end - at) : b->len;
+	snprintf(out, PAGE_NOTE_BYTES, "%.*s", (int)(n < PAGE_NOTE_BYTES ? n : PAGE_NOTE_BYTES - 1), at);
 	return out;
+}
+
+/*
+ * What `config reload` found and we can't see. It is good for this reload only: a file that lies there longer belongs
+ * to a command that died between writing it and asking us.
+ */
+static enum err
+take_verdict(struct buf *problems)
+{
+	char path[SITE_PATH_BYTES + 24], text[PAGE_NOTE_BYTES];
+	struct stat st;
+	snprintf(path, sizeof path, "%s/" VERDICT_FILE, family.site->run);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return ERR_OK;
+	bool ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+				(st.st_uid == geteuid() || st.st_uid == family.site->owner) &&
+				clock_wall_ms() / 1000 - st.st_mtime < VERDICT_S;
+	ssize_t n = ours ? read(fd, text, sizeof text - 1) : 0;
+	close(fd);
+	unlink(path);
+	if (n <= 0)
+		return ERR_OK;
+	return buf_add(problems, text, (size_t)n) == ERR_OK ? ERR_CONFIG : ERR_MEMORY;
+}
+
+/* ── what was refused stands in our page until a reload is taken ── */
+
+bool
+reload_refused(void)
+{
+	char text[PAGE_NOTE_BYTES];
+	return page_note_get(family.page, text) != 0;
+}
+
+static void
+refuse(enum err e, const char *first)
+{
+	int64_t now = clock_wall_ms();
+	page_note_set(family.page, now, first[0] ? first : err_title(e));
+	page_set(family.page, METRIC_CONFIG_REFUSED_AT, (uint64_t)now / 1000);
+	atomic_store(&family.page->cause, ERR_CONFIG_REFUSED);
+	log_warn("configuration refused, the old one stays", LOG_E("cause", e), LOG_S("first", first),
+			 LOG_S("next", "sallyport config check"));
+}
+
+static void
+take(const sp_reload_req *req, const char *held)
+{
+	hand_out(req);
+	page_note_clear(family.page);
+	page_set(family.page, METRIC_CONFIG_REFUSED_AT, 0);
+	atomic_store(&family.page->conf_at_ms, clock_wall_ms());
+	log_info("configuration reloaded", LOG_I("bytes", req->config.size));
+	if (held[0])
+		log_warn("these keys need a restart", LOG_S("keys", held));
 }
 
 void
@@ -68,21 +134,18 @@ reload_now(void)
 {
 	static sp_reload_req req;
 	struct buf problems, held;
-	char text[200];
+	char text[PAGE_NOTE_BYTES];
 	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
 	notify_send(text);
 	buf_init(&problems, 16384);
 	buf_init(&held, 2048);
-	enum err e = read_again(&req, &held, &problems);
-	if (e == ERR_OK) {
-		hand_out(&req);
-		log_info("configuration reloaded", LOG_I("bytes", req.config.size));
-		if (held.len)
-			log_warn("these keys need a restart", LOG_S("keys", text_of(&held, text)));
-	} else {
-		log_warn("configuration refused, the old one stays", LOG_E("cause", e),
-				 LOG_S("first", text_of(&problems, text)), LOG_S("next", "sallyport config check"));
-	}
+	enum err e = take_verdict(&problems);
+	if (e == ERR_OK)
+		e = read_again(&req, &held, &problems);
+	if (e == ERR_OK)
+		take(&req, text_of(&held, text));
+	else
+		refuse(e, text_of(&problems, text));
 	buf_clear(&problems);
 	buf_clear(&held);
 	if (!notify_send("READY=1"))

@@ -11,6 +11,7 @@
 #include "daemon/monitor/halt.h"
 #include "daemon/monitor/notify.h"
 #include "daemon/monitor/release.h"
+#include "daemon/monitor/reload.h"
 
 #define START_TICK_MS 20 /* until it serves: start-up is waited for */
 #define START_TICKS   500
@@ -94,12 +95,21 @@ look_after(void)
 	}
 }
 
-/* Told as the mildest of all causes: it goes on serving as it is. */
 static void
 note_release(void)
 {
 	if (!family.site->init)
-		atomic_store(&family.page->cause, release_replaced() ? ERR_NEW_VERSION : ERR_OK);
+		atomic_store(&family.page->new_version, release_replaced());
+}
+
+/* Told as the mildest of all causes: it goes on serving as it is. */
+static void
+show_cause(void)
+{
+	enum err e = reload_refused()                         ? ERR_CONFIG_REFUSED
+				 : atomic_load(&family.page->new_version) ? ERR_NEW_VERSION
+														  : ERR_OK;
+	atomic_store(&family.page->cause, e);
 }
 
 static void
@@ -125,6 +135,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		halt_go_on();
 		return;
 	}
+	show_cause();
 	struct health h = family_health();
 	say_ready(h);
 	tell_systemd(h);

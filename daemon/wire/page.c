@@ -150,16 +150,20 @@ health_of(const struct page *p, int64_t mono_ms)
 	return (struct health){state, cause, who};
 }
 
-/* starting outranks serving, everything else is in the order of the enum; a warning outranks none,
- * and that a new version waits is the mildest */
+/* A warning outranks none. That a new version waits is the mildest, then that a new configuration was refused. */
+static unsigned
+weight(enum err cause)
+{
+	return cause == ERR_OK ? 0 : cause == ERR_NEW_VERSION ? 1 : cause == ERR_CONFIG_REFUSED ? 2 : 3;
+}
+
+/* starting outranks serving, everything else is in the order of the enum */
 static unsigned
 rank(struct health h)
 {
 	static const unsigned of_state[] = {
-		[PAGE_SERVING] = 0, [PAGE_STARTING] = 3, [PAGE_REFUSING] = 6, [PAGE_SEALED] = 9, [PAGE_STOPPING] = 12};
-	return ((unsigned)h.state <= PAGE_STOPPING ? of_state[h.state] : 8) + (h.cause == ERR_OK            ? 0
-																		   : h.cause == ERR_NEW_VERSION ? 1
-																										: 2);
+		[PAGE_SERVING] = 0, [PAGE_STARTING] = 4, [PAGE_REFUSING] = 8, [PAGE_SEALED] = 12, [PAGE_STOPPING] = 16};
+	return ((unsigned)h.state <= PAGE_STOPPING ? of_state[h.state] : 11) + weight(h.cause);
 }
 
 struct health

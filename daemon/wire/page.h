@@ -31,6 +31,8 @@ struct page_histogram {
 	_Atomic uint64_t bucket[PAGE_BUCKETS + 1], count, sum_us;
 };
 
+#define PAGE_NOTE_WORDS 32
+#define PAGE_NOTE_BYTES ((unsigned)(PAGE_NOTE_WORDS * sizeof(uint64_t)))
 #define PAGE_HISTOGRAMS 8
 struct page {
 	uint32_t magic, bytes;
@@ -38,6 +40,13 @@ struct page {
 	_Atomic uint32_t pid, state, cause, restarts, jail_calls, landlock_abi;
 	_Atomic int64_t started_at_ms, heartbeat_mono_ms;
 	_Atomic uint64_t rss_bytes;
+	_Atomic uint32_t new_version; /* the monitor's: others are installed than those that run */
+	_Atomic int64_t conf_at_ms;   /* the monitor's: when the configuration in force was read */
+	struct {                      /* page_note.h */
+		_Atomic uint32_t turn;
+		_Atomic int64_t at_ms;
+		_Atomic uint64_t words[PAGE_NOTE_WORDS];
+	} note;
 	char jail[96]; /* written once, before the state leaves STARTING */
 	char user[32];
 	_Atomic uint64_t value[METRIC_MAX];

@@ -35,9 +35,24 @@ check "reload" systemctl reload sallyport
 check "… still serving" serving
 echo 'gate.procesess = 3' >/etc/sallyport/sallyport.conf.d/bad.conf
 check "config check finds a bad line (9)" bash -c 'sallyport config check; [ $? = 9 ]'
-systemctl reload sallyport
-check "a reload with an error keeps the old configuration" serving
+refused="serving — config refused; sallyport config check"
+check "a reload with an error fails for systemctl" bash -c '! systemctl reload sallyport'
+check "… and says why in the journal" bash -c 'journalctl -u sallyport --no-pager | grep -q "config reload: sallyport.conf.d/bad.conf:1: gate.procesess: unknown key; did you mean gate.processes?"'
+check "… what runs goes on with the old one, and status says so" test "$(first)" = "$refused"
+check "… systemd does too" bash -c 'systemctl -q is-active sallyport && systemctl status sallyport --no-pager | grep -q "config refused"'
+check "a restart with it does not start" bash -c '! systemctl restart sallyport'
+check "… systemctl status has the same words" bash -c 'systemctl status sallyport --no-pager -l | grep -q "not started — The configuration has errors: sallyport.conf.d/bad.conf:1: gate.procesess"'
+check "… and it is not tried again and again" bash -c 'sleep 3; [ "$(systemctl show -p ActiveState,Result --value sallyport | paste -sd\ )" = "exit-code failed" ] || { systemctl show -p ActiveState,Result,NRestarts sallyport; false; }'
 rm /etc/sallyport/sallyport.conf.d/bad.conf
+check "mended it starts" systemctl start sallyport
+check "… and serves" serving
+cp -p /etc/sallyport/tls/server.crt /root/server.crt
+cp /etc/sallyport/ca.crt /etc/sallyport/tls/server.crt
+check "a certificate of another key is refused before any process sees it" bash -c '! systemctl reload sallyport'
+check "… and status says so" test "$(first)" = "$refused"
+cp -p /root/server.crt /etc/sallyport/tls/server.crt
+check "a reload that is taken ends it" systemctl reload sallyport
+check "… with all well" serving
 kill -9 "$(systemctl show -p MainPID --value sallyport)"
 sleep 2.5
 check "systemd starts a killed monitor again" serving

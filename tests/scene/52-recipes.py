@@ -291,6 +291,12 @@ def phase_none():
         yield c, 9, [], configured("wrong", "mode = perhaps\n")
     for c in ("config check", "config show"):
         yield c, 1, [], configured("folder", "", True)
+    if stranger():
+        shut = configured("shut", "mode = test\n")
+        os.chmod(shut["dir"] + "/sallyport.conf", 0o600)
+        for c in ("config check", "config show"):
+            yield c, 7, [], {**shut, **stranger()}
+    yield "config reload", 6, [], NONE
 
 
 def phase_stopped():
@@ -298,14 +304,14 @@ def phase_stopped():
     yield "certificate renew", 2, ["--days", "0"], {}
     if stranger():
         yield "certificate renew", 7, [], stranger()
-    for c in ASKS + ["status", "jail", "demo"]:
+    for c in ASKS + ["status", "jail", "demo", "config reload"]:
         yield c, 5, args_of(c), {}
     yield "jail", 5, ["monitor"], {}
     yield "init", 1, ["--software-hsm", "--yes"], {}
 
 
 def phase_serving():
-    for c in ("status", "doctor", "jail", "client list", "key list", "payment list", "audit tail", "audit export", "ledger rebuild", "config check", "config show", "demo"):
+    for c in ("status", "doctor", "jail", "client list", "key list", "payment list", "audit tail", "audit export", "ledger rebuild", "config check", "config show", "config reload", "demo"):
         yield c, 0, args_of(c), {}
     for process in processes():
         yield "jail", 0, [process], {}
@@ -327,12 +333,17 @@ def phase_serving():
     yield "audit verify", 130, [f"{WORK}/pipe.tar"], {"nodir": 1, "interrupt": 1}
     yield "demo", 1, [], {"env": only_tools(), "program": which("sallyport")}
     yield "demo", 130, [], {"env": tool("curl", "exec sleep 20"), "interrupt": 1}
-    for c in ASKS + ["status", "jail"]:
+    refused = f"{DIR}/sallyport.conf.d/zz.conf"
+    open(refused, "w").write("mode = perhaps\n")
+    yield "config reload", 9, [], {}
+    os.unlink(refused)
+    yield "config reload", 0, [], {}
+    for c in ASKS + ["status", "jail", "config reload"]:
         if stranger():
             yield c, 7, args_of(c), stranger()
     if not stranger():
         os.chmod(f"{DIR}/run", 0)
-        for c in ASKS + ["status", "jail"]:
+        for c in ASKS + ["status", "jail", "config reload"]:
             yield c, 7, args_of(c), {}
         os.chmod(f"{DIR}/run", 0o755)
 
@@ -352,7 +363,7 @@ def phase_refusing():
 def phase_desk():
     """The appliance is stopped and its socket is ours."""
     desk = Desk(error=error_number("INTERNAL"))
-    for c in ASKS + ["status", "jail"]:
+    for c in ASKS + ["status", "jail", "config reload"]:
         yield c, 1, args_of(c), {}
     desk.close()
     desk = Desk(body=b"\x08\x09\x10\x07\x18\x02\x22\x0bpayment pay")

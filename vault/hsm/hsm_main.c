@@ -23,6 +23,7 @@
 #include "vault/hsm/ckr.h"
 #include "vault/hsm/hsmdata.h"
 #include "vault/hsm/hsmkey.h"
+#include "vault/hsm/look.h"
 #include "vault/hsm/p11.h"
 #include "vault/hsm/wrap.h"
 
@@ -339,26 +340,11 @@ answer(struct call *call, const void *req)
 
 /* ── life ── */
 
-/* A test installation keeps its SoftHSM token beside it; the module knows of that only by this variable. */
-static enum err
-find_softhsm_conf(void)
-{
-	char path[1024];
-	size_t n;
-	if (access("softhsm2.conf", R_OK) != 0)
-		return ERR_OK;
-	if (!getcwd(path, sizeof path - sizeof "/softhsm2.conf"))
-		return ERR_IO;
-	n = strlen(path);
-	memcpy(path + n, "/softhsm2.conf", sizeof "/softhsm2.conf");
-	return setenv("SOFTHSM2_CONF", path, 1) == 0 ? ERR_OK : ERR_MEMORY;
-}
-
 static enum err
 before_jail(void)
 {
 	const struct conf *c = proc_conf();
-	enum err e = find_softhsm_conf();
+	enum err e = p11_find_softhsm();
 	if (e != ERR_OK)
 		return e;
 	/* a module that can't be loaded is a state that status names, not a reason to be started for ever */
@@ -398,6 +384,8 @@ on_stop(uint32_t grace_ms)
 int
 main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "--look") == 0)
+		return look_run(argc, argv);
 	static struct answer answers[sizeof verbs / sizeof *verbs + 1];
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		answers[i] = (struct answer){verbs[i].number, answer};

@@ -3,8 +3,10 @@
 #include <p11-kit/p11-kit.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -15,6 +17,20 @@
 
 /* Makers of tokens that are a library and a file. A hardware token is recognised by not being one of these. */
 static const char *const software_makers[] = {"SoftHSM", "Kryoptic", "Mozilla", "Network Security Services", "Soft"};
+
+enum err
+p11_find_softhsm(void)
+{
+	static const char name[] = "/softhsm2.conf";
+	char path[1024];
+	if (access(name + 1, R_OK) != 0)
+		return ERR_OK;
+	if (!getcwd(path, sizeof path - sizeof name))
+		return ERR_IO;
+	size_t n = strlen(path);
+	memcpy(path + n, name, sizeof name);
+	return setenv("SOFTHSM2_CONF", path, 1) == 0 ? ERR_OK : ERR_MEMORY;
+}
 
 enum err
 p11_load(const char *module, const char *token, bool allow_software, struct p11 **out)
@@ -214,11 +230,10 @@ log_in(struct p11 *p, const uint8_t *pin, size_t pin_bytes)
 }
 
 enum err
-p11_login(struct p11 *p, const uint8_t *pin, size_t pin_bytes)
+p11_look(struct p11 *p)
 {
 	CK_TOKEN_INFO info;
 	CK_SLOT_ID slot;
-	p->logged_in = false;
 	enum err e = start(p);
 	if (e != ERR_OK)
 		return e;
@@ -226,10 +241,19 @@ p11_login(struct p11 *p, const uint8_t *pin, size_t pin_bytes)
 	if (rv != CKR_OK)
 		return noted(p, rv);
 	e = take_token(p, &info);
+	if (e == ERR_OK)
+		p->slot = slot;
+	return e;
+}
+
+enum err
+p11_login(struct p11 *p, const uint8_t *pin, size_t pin_bytes)
+{
+	p->logged_in = false;
+	enum err e = p11_look(p);
 	if (e != ERR_OK)
 		return e;
-	p->slot = slot;
-	rv = open_session(p);
+	CK_RV rv = open_session(p);
 	if (rv == CKR_OK)
 		rv = log_in(p, pin, pin_bytes);
 	if (rv == CKR_OK)

@@ -46,6 +46,9 @@ struct p11 {
 	size_t handles_n;
 };
 
+/* A test installation keeps its SoftHSM token beside it, in the working directory; the module knows of that only by a
+ * variable, which this sets before it is loaded. ERR_IO · ERR_MEMORY. */
+enum err p11_find_softhsm(void) MUST;
 /*
  * p11_load(module, token, allow_software, out): dlopen the module by its path; nothing in it runs yet but constructors.
  *   token is the label, at most 32 characters. Heap; free with p11_free.
@@ -53,6 +56,11 @@ struct p11 {
  */
 enum err p11_load(const char *module, const char *token, bool allow_software, struct p11 **out) MUST;
 void p11_free(struct p11 *p); /* NULL is fine; finalizes the module */
+/*
+ * p11_look(p): C_Initialize the first time and find the token by label; no session, no log-in.
+ *   Returns   ERR_OK · ERR_HSM_MODULE · ERR_HSM_SOFTWARE · ERR_HSM_TOKEN · ERR_HSM_AWAY.
+ */
+enum err p11_look(struct p11 *p) MUST;
 /*
  * p11_login(p, pin, pin_bytes): C_Initialize the first time (after the last fork and in the jail: what the module
  * starts is jailed with us, and a module that hangs in it misses its asker's deadline), find the token by label, open a

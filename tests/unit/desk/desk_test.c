@@ -17,6 +17,7 @@
 #include "daemon/desk/desk_status.h"
 #include "daemon/desk/members.h"
 #include "daemon/desk/relay.h"
+#include "daemon/wire/page_note.h"
 #include "daemon/wire/proc.h"
 #include "policy/schema/wire.pb.h"
 
@@ -357,7 +358,15 @@ status_adds_up_the_pages(void **state)
 	atomic_store(&a.state, PAGE_REFUSING);
 	atomic_store(&a.cause, ERR_DISK_FULL);
 	atomic_store(&b.state, PAGE_SERVING);
+	page_note_set(&b, 500, "f:1: k: p");
+	atomic_store(&b.new_version, 1);
+	page_set(&b, METRIC_CONFIG_REFUSED_AT, 5);
+	page_set(&a, METRIC_CONFIG_REFUSED_AT, 4);
 	desk_status_fill(pages, 3, 1000, 100, &rep);
+	/* what stands until somebody acts is told under something graver too */
+	assert_int_equal(rep.config_refused_at_ms, 500);
+	assert_string_equal(rep.config_refused, "f:1: k: p");
+	assert_true(rep.new_version);
 	assert_int_equal(rep.state, PAGE_REFUSING);
 	assert_int_equal(rep.cause, ERR_DISK_FULL);
 	assert_int_equal(rep.at_ms, 1000);

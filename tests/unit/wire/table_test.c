@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "daemon/wire/deadline.h"
 #include "daemon/wire/frame.h"
 #include "daemon/wire/page.h"
+#include "daemon/wire/page_note.h"
 
 static void
 rows_say_who_may_speak_to_whom(void **state)
@@ -217,6 +219,16 @@ the_worst_state_is_the_appliances(void **state)
 		 2,
 		 PAGE_SERVING,
 		 ERR_HSM_AWAY},
+		/* a refused configuration is told over that, and under what hurts now */
+		{{{PROCESS_MONITOR, PAGE_SERVING, ERR_CONFIG_REFUSED, 0, 0}, {PROCESS_VAULT, PAGE_SERVING, ERR_HSM_AWAY, 0, 0}},
+		 2,
+		 PAGE_SERVING,
+		 ERR_HSM_AWAY},
+		{{{PROCESS_VAULT, PAGE_SERVING, ERR_NEW_VERSION, 0, 0},
+		  {PROCESS_MONITOR, PAGE_SERVING, ERR_CONFIG_REFUSED, 0, 0}},
+		 2,
+		 PAGE_SERVING,
+		 ERR_CONFIG_REFUSED},
 		/* hanging, and starting again */
 		{{{PROCESS_VAULT, PAGE_SERVING, ERR_OK, 0, 3001}}, 1, PAGE_REFUSING, ERR_VAULT_AWAY},
 		{{{PROCESS_LEDGER, PAGE_STARTING, ERR_OK, 1, 0}}, 1, PAGE_REFUSING, ERR_LEDGER_AWAY},
@@ -256,6 +268,56 @@ the_worst_state_is_the_appliances(void **state)
 	assert_int_equal(page_health(NULL, 0, 0).state, PAGE_STARTING);
 }
 
+#define NOTE_READS 1000000
+static atomic_bool enough;
+
+static void *
+write_notes(void *arg)
+{
+	char text[2][PAGE_NOTE_BYTES];
+	memset(text, 0, sizeof text);
+	memset(text[0], 'b', PAGE_NOTE_BYTES - 1);
+	memset(text[1], 'a', PAGE_NOTE_BYTES - 1);
+	for (int i = 0; !atomic_load(&enough); i++)
+		page_note_set(arg, 1 + (i + 1) % 2, text[i % 2]);
+	page_note_clear(arg);
+	return NULL;
+}
+
+static void
+a_note_is_read_whole_or_not_at_all(void **state)
+{
+	static struct page page;
+	char text[PAGE_NOTE_BYTES], longer[2 * PAGE_NOTE_BYTES];
+	pthread_t writer;
+	unsigned whole = 0;
+	(void)state;
+	assert_int_equal(page_note_get(&page, text), 0);
+	page_note_set(&page, 7, "one");
+	assert_int_equal(page_note_get(&page, text), 7);
+	assert_string_equal(text, "one");
+	memset(longer, 'x', sizeof longer - 1);
+	longer[sizeof longer - 1] = 0;
+	page_note_set(&page, 8, longer);
+	assert_int_equal(page_note_get(&page, text), 8);
+	assert_int_equal(strlen(text), PAGE_NOTE_BYTES - 1);
+	page_note_clear(&page);
+	assert_int_equal(page_note_get(&page, text), 0);
+	assert_string_equal(text, "");
+	assert_int_equal(pthread_create(&writer, NULL, write_notes, &page), 0);
+	for (unsigned i = 0; i < NOTE_READS; i++) {
+		int64_t at = page_note_get(&page, text);
+		whole += at == 1 || at == 2;
+		for (const char *p = text; (at == 1 || at == 2) && *p; p++)
+			if (*p != (at == 1 ? 'a' : 'b'))
+				fail_msg("half of another: %s", text);
+	}
+	atomic_store(&enough, true);
+	assert_int_equal(pthread_join(writer, NULL), 0);
+	assert_true(whole > 0);
+	assert_int_equal(page_note_get(&page, text), 0);
+}
+
 static void
 the_health_line_fits_a_terminal(void **state)
 {
@@ -285,9 +347,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows_say_who_may_speak_to_whom),  cmocka_unit_test(rows_fit_into_a_frame),
-		cmocka_unit_test(headers_make_the_round),          cmocka_unit_test(the_heap_gives_the_next_one),
-		cmocka_unit_test(histograms_have_their_slots),     cmocka_unit_test(the_worst_state_is_the_appliances),
+		cmocka_unit_test(rows_say_who_may_speak_to_whom),
+		cmocka_unit_test(rows_fit_into_a_frame),
+		cmocka_unit_test(headers_make_the_round),
+		cmocka_unit_test(the_heap_gives_the_next_one),
+		cmocka_unit_test(histograms_have_their_slots),
+		cmocka_unit_test(a_note_is_read_whole_or_not_at_all),
+		cmocka_unit_test(the_worst_state_is_the_appliances),
 		cmocka_unit_test(the_health_line_fits_a_terminal),
 	};
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
