@@ -374,6 +374,19 @@ run_text(struct db *d, const char *sql)
 	return told(d, sqlite3_exec(d->s, sql, NULL, NULL, NULL), sql);
 }
 
+/* What a step says of a row or a table means nothing to who reads it: that the step failed does, and which. A disk that
+ * is full stays one, since that is what has to be mended. */
+static enum err
+unmigrated(struct db *d, enum err e, unsigned from, unsigned at, unsigned to)
+{
+	const char *path = sqlite3_db_filename(d->s, "main"), *name = path ? strrchr(path, '/') : NULL;
+	enum err said = e == ERR_DB || e == ERR_DB_CONFLICT ? ERR_DB_MIGRATION : e;
+	log_fatal("a store could not be brought to this version; it is as it was", LOG_S("store", name ? name + 1 : "?"),
+			  LOG_I("from", from), LOG_I("step", at < to ? at + 1 : to), LOG_I("of", to), LOG_E("cause", e),
+			  LOG_S("next", err_next(said)));
+	return said;
+}
+
 enum err
 db_migrate(struct db *d, const char *const *migrations, unsigned n)
 {
@@ -388,18 +401,20 @@ db_migrate(struct db *d, const char *const *migrations, unsigned n)
 		return ERR_DB_VERSION;
 	if (at == n)
 		return ERR_OK;
+	unsigned from = at;
 	e = db_begin(d);
-	for (; e == ERR_OK && at < n; at++)
-		e = run_text(d, migrations[at]);
+	while (e == ERR_OK && at < n && (e = run_text(d, migrations[at])) == ERR_OK)
+		at++;
 	if (e == ERR_OK) {
 		snprintf(text, sizeof text, "PRAGMA user_version = %u", n);
 		e = run_text(d, text);
 	}
 	if (e == ERR_OK)
 		e = db_commit(d);
-	if (e != ERR_OK)
-		db_rollback(d);
-	return e;
+	if (e == ERR_OK)
+		return ERR_OK;
+	db_rollback(d);
+	return unmigrated(d, e, from, at, n);
 }
 
 /*

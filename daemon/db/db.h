@@ -38,7 +38,9 @@ enum err db_warm(void) MUST;
 enum err db_open(const char *path, const uint8_t key[32], const struct db_options *options, struct db **out) MUST;
 void db_close(struct db *d); /* NULL is fine; checkpoints first */
 
-/* Run migrations[user_version..]: each is SQL text, all in one transaction. ERR_DB_VERSION (file is newer). */
+/* Run migrations[user_version..]: each is SQL text, all in one transaction. ERR_DB_VERSION (file is newer) ·
+ * ERR_DB_MIGRATION (a step failed; a line in the log names store and step, the file is as it was) · ERR_DISK_FULL ·
+ * ERR_IO · ERR_MEMORY. */
 enum err db_migrate(struct db *d, const char *const *migrations, unsigned n) MUST;
 
 enum err db_begin(struct db *d) MUST;  /* BEGIN IMMEDIATE */

@@ -92,6 +92,14 @@ launch(struct stage *s)
 	assert_int_equal(hub_attach(hub_peer(&s->monitor, s->process, 0), pair[0], 0), ERR_OK);
 }
 
+/* Left unburied: the tests bury their dead themselves. */
+static bool
+has_ended(const struct stage *s)
+{
+	siginfo_t info = {0};
+	return waitid(P_PID, (id_t)s->child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == s->child;
+}
+
 void
 stage_start(struct stage *s)
 {
@@ -117,8 +125,11 @@ stage_start(struct stage *s)
 		give(s, sp_GIFT_PEER, s->peers[i]->self, pair[1]);
 	}
 	assert_int_equal(peer_tell(hub_peer(&s->monitor, s->process, 0), MSG_go, &go), ERR_OK);
-	while (!s->ready)
+	while (!s->ready) {
 		stage_turn(s);
+		if (has_ended(s))
+			fail_msg("%s ended before it was ready (run this in the build directory)", s->program);
+	}
 	assert_int_equal(atomic_load(&s->page->state), PAGE_SERVING);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -116,6 +117,39 @@ a_newer_file_is_refused(void **state)
 	(void)state;
 	struct db *d = opened(NULL);
 	assert_int_equal(db_migrate(d, schema, 0), ERR_DB_VERSION);
+	db_close(d);
+}
+
+static void
+a_migration_that_fails_says_so_and_leaves_the_store_as_it_was(void **state)
+{
+	static const char *const next[] = {"CREATE TABLE u(a INTEGER)", "INSERT INTO t(a, b, c) VALUES (7, 'one', x'00')"};
+	const char *const steps[] = {schema[0], next[0], next[1]};
+	char said[4096];
+	(void)state;
+	struct db *d = opened(NULL);
+	OK(db_begin(d));
+	OK(put(d, 1, "one"));
+	OK(db_commit(d));
+	/* the log goes to stderr */
+	int kept = dup(2), file = memfd_create("log", MFD_CLOEXEC);
+	assert_true(kept >= 0 && file >= 0 && dup2(file, 2) == 2);
+	enum err e = db_migrate(d, steps, 3);
+	assert_int_equal(dup2(kept, 2), 2);
+	ssize_t n = pread(file, said, sizeof said - 1, 0);
+	close(file);
+	close(kept);
+	said[n > 0 ? n : 0] = 0;
+	assert_int_equal(e, ERR_DB_MIGRATION);
+	assert_non_null(strstr(said, "\"step\":3,\"of\":3,\"cause\":\"database_conflict\""));
+	assert_non_null(strstr(said, "\"store\":\""));
+	assert_non_null(strstr(said, "\"from\":1"));
+	/* the version before goes on with it, and the mended step goes through */
+	OK(db_migrate(d, schema, 1));
+	assert_int_equal(count(d), 1);
+	const char *const mended[] = {schema[0], next[0], "INSERT INTO t(a, b, c) VALUES (7, 'seven', x'00')"};
+	OK(db_migrate(d, mended, 3));
+	assert_int_equal(count(d), 2);
 	db_close(d);
 }
 
@@ -316,6 +350,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_wrong_key_is_refused_and_nothing_is_in_clear, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_newer_file_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_migration_that_fails_says_so_and_leaves_the_store_as_it_was, set_up,
+										tear_down),
 		cmocka_unit_test_setup_teardown(a_mark_undoes_one_command_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_bad_statement_fails_at_its_step, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(values_come_back, set_up, tear_down),
