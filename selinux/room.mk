@@ -6,7 +6,7 @@ selinux/sallyport.pp: selinux/sallyport.te selinux/sallyport.if selinux/sallypor
 		echo "next: apt-get install selinux-policy-dev" >&2; exit 1; }
 	$(MKDIR_P) selinux/made
 	for f in te if fc; do cp -f $(top_srcdir)/selinux/sallyport.$$f selinux/made/ || exit 1; done
-	$(MAKE) -C selinux/made -f $(SELINUX_MAKEFILE) NAME=default sallyport.pp
+	$(MAKE) -C selinux/made -f $(SELINUX_MAKEFILE) NAME=$(SELINUX_TYPE) sallyport.pp
 	mv selinux/made/sallyport.pp $@ && rm -rf selinux/made
 selinux: selinux/sallyport.pp
 CLEANFILES += selinux/sallyport.pp
@@ -16,6 +16,8 @@ selinux_DATA = selinux/sallyport.pp
 dist_pkgdata_SCRIPTS += selinux/selinux-module
 endif
 SELINUX_MAKEFILE = /usr/share/selinux/devel/Makefile
+# the policy that it is made for: Debian's; Fedora and RHEL call theirs targeted
+SELINUX_TYPE = default
 # Needed rules are there and forbidden ones are not, in the policy of a whole system (Debian 12 and 13).
 check-selinux: selinux/sallyport.pp
 	$(top_srcdir)/tests/packages/selinux $(abs_builddir) $(RELEASES)
