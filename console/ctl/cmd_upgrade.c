@@ -14,7 +14,9 @@
 
 #include "console/ctl/config_check.h"
 #include "console/ctl/ctl.h"
+#include "console/ctl/interrupt.h"
 #include "console/ctl/layout.h"
+#include "console/ctl/program.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mark.h"
 #include "daemon/base/mem.h"
@@ -23,16 +25,18 @@
 #include "daemon/wire/page.h"
 #include "policy/schema/wire.pb.h"
 
-#define UNIT          "sallyport.service"
 #define DETAIL_BYTES  200
 #define PIN_BYTES_MAX 66
 #define DISK_FREE_MIN ((uint64_t)64 << 20)
 #define WAIT_S        120
 #define LOOK_MS       50
+#define NOTICED_S     2
+#define ASK_MS        500 /* between two questions to systemd */
 
 struct upgrade {
 	struct run *run;
 	bool test, sealed; /* of what runs now */
+	bool same_schemas; /* the stores are as the new version has them: the old one takes them back */
 	uint32_t pid;      /* of its monitor */
 	char from[64];
 	json_t *checks;
@@ -66,39 +70,6 @@ monitor_pid(const sp_status_rep *s)
 	return 0;
 }
 
-/* ── other programs ── */
-
-/* Runs a program without a shell; its output, cut to size, in out. Its exit status, -1: it could not be run. */
-static int
-run_program(const char *const argv[], char *out, size_t size)
-{
-	int fds[2], status;
-	size_t n = 0;
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return -1;
-	pid_t pid = fork();
-	if (pid == 0) {
-		dup2(fds[1], STDOUT_FILENO);
-		dup2(fds[1], STDERR_FILENO);
-		execv(argv[0], (char *const *)(uintptr_t)argv);
-		_exit(127);
-	}
-	close(fds[1]);
-	for (char rest[256]; pid > 0;) {
-		bool room = n + 1 < size;
-		ssize_t got = read(fds[0], room ? out + n : rest, room ? size - 1 - n : sizeof rest);
-		if (got <= 0)
-			break;
-		n += room ? (size_t)got : 0;
-		mem_wipe(rest, sizeof rest);
-	}
-	close(fds[0]);
-	out[n] = 0;
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 /* ── what could stand against it: each says in detail what it found ── */
 
 /* A package that is half in place has programs of two versions. */
@@ -108,7 +79,7 @@ programs_are_whole(const struct upgrade *u, char detail[DETAIL_BYTES])
 	const char *const argv[] = {SBINDIR "/sallyportd", "--version", NULL};
 	char said[128];
 	(void)u;
-	if (run_program(argv, said, sizeof said) == 0 && strcmp(said, "sallyportd " VERSION "\n") == 0) {
+	if (program_run(argv, said, sizeof said) == 0 && strcmp(said, "sallyportd " VERSION "\n") == 0) {
 		snprintf(detail, DETAIL_BYTES, "sallyportd and sallyport are of version %s", VERSION);
 		return true;
 	}
@@ -189,7 +160,7 @@ stored_pin(const char *path, bool sealed, char pin[PIN_BYTES_MAX])
 	const char *const argv[] = {"/usr/bin/systemd-creds", "--name=hsm-pin", "decrypt", path, "-", NULL};
 	if (!sealed)
 		return read_pin(path, pin);
-	if (run_program(argv, pin, PIN_BYTES_MAX) != 0)
+	if (program_run(argv, pin, PIN_BYTES_MAX) != 0)
 		return 0;
 	return strcspn(pin, "\r\n");
 }
@@ -200,7 +171,7 @@ it_can_unseal(const struct upgrade *u, char detail[DETAIL_BYTES])
 {
 	char path[PATH_BYTES], pin[PIN_BYTES_MAX], used[PIN_BYTES_MAX];
 	bool sealed = false, good;
-	size_t used_n = read_pin("/run/credentials/" UNIT "/hsm-pin", used), n = 0;
+	size_t used_n = read_pin("/run/credentials/" PROGRAM_UNIT "/hsm-pin", used), n = 0;
 	if (u->sealed) {
 		snprintf(detail, DETAIL_BYTES, "it is sealed now; a restart can't make that worse");
 		good = true;
@@ -293,18 +264,13 @@ is_back(const struct upgrade *u, const sp_status_rep *s)
 static enum err
 switch_over(const struct upgrade *u, int64_t until_ms, sp_status_rep *rep, struct times *t)
 {
-	int64_t begun = clock_mono_ms();
-	int status;
+	int64_t begun = clock_mono_ms(), ask_at_ms = 0;
+	int status = 0;
 	enum err e = ERR_NOT_RUNNING;
 	*t = (struct times){-1, -1};
-	pid_t pid = fork();
-	if (pid == 0) {
-		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-		if (null >= 0)
-			dup2(null, STDOUT_FILENO);
-		execl("/usr/bin/systemctl", "systemctl", "restart", UNIT, (char *)NULL);
-		_exit(127);
-	}
+	interrupt_leaves(u->run, "Interrupted; systemd goes on with the restart without you",
+					 "sallyport status shows where it is; sallyport upgrade waits for its end");
+	pid_t pid = program_service("restart");
 	for (bool ended = pid < 0; clock_mono_ms() < until_ms;) {
 		ended = ended || waitpid(pid, &status, WNOHANG) == pid;
 		e = look(u, rep);
@@ -315,18 +281,43 @@ switch_over(const struct upgrade *u, int64_t until_ms, sp_status_rep *rep, struc
 			t->back_ms = now;
 			break;
 		}
-		/* systemd is done, and what came up will not serve by itself; or nothing came up */
-		if (ended && (pid < 0 || status != 0 || (e == ERR_OK && rep->state == PAGE_SEALED)))
+		/* systemd is done, and what came up will not serve by itself; or nothing came up, and systemd tries no more */
+		if (ended && e == ERR_OK && rep->state == PAGE_SEALED)
 			break;
+		if (ended && (pid < 0 || status != 0) && now >= ask_at_ms) {
+			if (!program_service_changing())
+				break;
+			ask_at_ms = now + ASK_MS;
+		}
 		nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
 	}
 	return e;
 }
 
+/* A restart that somebody asked for, we ourselves perhaps before a Ctrl-C, comes to its end first. */
+static enum err
+settle(const struct upgrade *u, int64_t until_ms, sp_status_rep *rep)
+{
+	bool told = u->run->json;
+	enum err e;
+	for (;;) {
+		e = look(u, rep);
+		bool on_its_way =
+			e == ERR_NOT_RUNNING || (e == ERR_OK && (rep->state == PAGE_STOPPING || rep->state == PAGE_STARTING));
+		if (!on_its_way || clock_mono_ms() >= until_ms || !program_service_changing())
+			return e;
+		if (!told)
+			puts("a restart is under way; waiting for its end");
+		fflush(stdout);
+		told = true;
+		nanosleep(&(struct timespec){.tv_nsec = ASK_MS * 1000000L}, NULL);
+	}
+}
+
 static int
 tell_end(struct upgrade *u, enum err e, const sp_status_rep *rep, const struct times *t)
 {
-	char cause[320];
+	char cause[640];
 	if (t->back_ms >= 0 && u->run->json)
 		return ctl_print_json(json_pack("{ss ss ss ss sO sI sI}", "result", "upgraded", "from", u->from, "to",
 										rep->version, "line", rep->line, "checks", u->checks, "away_after_ms",
@@ -336,8 +327,12 @@ tell_end(struct upgrade *u, enum err e, const sp_status_rep *rep, const struct t
 			   rep->version, rep->line, (long long)(t->back_ms - t->away_ms), (long long)t->back_ms);
 		return EXIT_CODE_DONE;
 	}
-	snprintf(cause, sizeof cause, "after the restart it is: %s", e == ERR_OK ? rep->line : err_title(e));
 	/* sealed or refusing has its own remedy, which the line names; what did not start has the journal */
+	snprintf(cause, sizeof cause, "version %s does not serve: %s. Nothing is lost%s%s%s", VERSION,
+			 e == ERR_OK ? rep->line : err_title(e), u->same_schemas ? "; version " : "",
+			 u->same_schemas ? u->from : "",
+			 u->same_schemas ? " takes the stores as they are and can be installed again"
+							 : "; the stores may have been migrated, and then no older version takes them");
 	return ctl_fail(u->run, ERR_UPGRADE_FAILED, "upgrade", cause);
 }
 
@@ -362,19 +357,35 @@ only_checked(struct upgrade *u)
 	return EXIT_CODE_DONE;
 }
 
+/* The monitor looks every second whether its programs were replaced: what was done only just now it may not have seen.
+ */
+static bool
+is_new(const struct upgrade *u, sp_status_rep *rep)
+{
+	struct stat st;
+	if (rep->new_version || strcmp(rep->version, VERSION) != 0)
+		return true;
+	if (stat(SBINDIR "/sallyportd", &st) != 0 || time(NULL) - st.st_ctim.tv_sec > NOTICED_S)
+		return false;
+	nanosleep(&(struct timespec){.tv_sec = NOTICED_S}, NULL);
+	return look(u, rep) == ERR_OK && rep->new_version;
+}
+
 static int
 upgrade(struct upgrade *u, uint64_t wait_s)
 {
 	static sp_status_rep rep;
 	struct times times;
-	enum err e = layout_complete(&u->run->paths) ? look(u, &rep) : ERR_NOT_INITIALISED;
+	int64_t until_ms = clock_mono_ms() + (int64_t)wait_s * 1000;
+	enum err e = layout_complete(&u->run->paths) ? settle(u, until_ms, &rep) : ERR_NOT_INITIALISED;
 	if (e != ERR_OK)
 		return ctl_fail(u->run, e, "upgrade", NULL);
 	snprintf(u->from, sizeof u->from, "%s", rep.version);
 	u->pid = monitor_pid(&rep);
 	u->sealed = rep.state == PAGE_SEALED;
 	u->test = rep.test;
-	if (!rep.new_version)
+	u->same_schemas = mark_same(u->run->paths.state);
+	if (!is_new(u, &rep))
 		return nothing_to_do(u);
 	if (geteuid() != 0)
 		return ctl_fail(u->run, ERR_PERMISSION, "upgrade", "only root may restart the service");
@@ -386,7 +397,7 @@ upgrade(struct upgrade *u, uint64_t wait_s)
 	if (!u->run->json)
 		puts("restarting it through systemd; payments in flight are finished or taken up again");
 	fflush(stdout);
-	e = switch_over(u, clock_mono_ms() + (int64_t)wait_s * 1000, &rep, &times);
+	e = switch_over(u, until_ms, &rep, &times);
 	return tell_end(u, e, &rep, &times);
 }
 

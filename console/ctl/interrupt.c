@@ -27,17 +27,17 @@ on_interrupt(int number)
 	_exit(EXIT_CODE_INTERRUPTED);
 }
 
-void
-interrupt_watch(const struct run *r)
+static void
+prepare(const struct run *r, const char *cause, const char *next)
 {
-	const struct sigaction action = {.sa_handler = on_interrupt};
 	const char *what = r->command->words;
 	int n = snprintf(text, sizeof text, "%ssallyport: %s: %s\nnext: %s\n", isatty(STDERR_FILENO) ? "\n" : "", what,
-					 err_title(ERR_INTERRUPTED), err_next(ERR_INTERRUPTED));
+					 cause ? cause : err_title(ERR_INTERRUPTED), next ? next : err_next(ERR_INTERRUPTED));
 
 	text_bytes = n > 0 && (size_t)n < sizeof text ? (size_t)n : 0;
+	document_bytes = 0;
 	if (r->json) {
-		json_t *doc = ctl_problem_json(ERR_INTERRUPTED, what, NULL, NULL);
+		json_t *doc = ctl_problem_json(ERR_INTERRUPTED, what, cause, next);
 		size_t bytes = doc ? json_dumpb(doc, document, sizeof document - 1, JSON_COMPACT) : 0;
 		json_decref(doc);
 		if (bytes && bytes < sizeof document - 1) {
@@ -45,7 +45,26 @@ interrupt_watch(const struct run *r)
 			document_bytes = bytes + 1;
 		}
 	}
+}
+
+void
+interrupt_watch(const struct run *r)
+{
+	const struct sigaction action = {.sa_handler = on_interrupt};
+	prepare(r, NULL, NULL);
 	sigaction(SIGINT, &action, NULL);
+}
+
+void
+interrupt_leaves(const struct run *r, const char *cause, const char *next)
+{
+	sigset_t one, old;
+	sigemptyset(&one);
+	sigaddset(&one, SIGINT);
+	/* it would print what is half written */
+	sigprocmask(SIG_BLOCK, &one, &old);
+	prepare(r, cause, next);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
 void

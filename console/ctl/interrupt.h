@@ -12,6 +12,8 @@
 
 /* From here on SIGINT ends the program. Called once, when the command is known. */
 void interrupt_watch(const struct run *r);
+/* From here on something goes on without us: Ctrl-C says what (cause), and how it can be watched (next). */
+void interrupt_leaves(const struct run *r, const char *cause, const char *next);
 /* A half-made file that must not stay behind; borrowed until it is NULL again. */
 void interrupt_remove(const char *path);
 /* A terminal that shows nothing while a secret is typed is put back as it was; -1, NULL: it is as it was. */

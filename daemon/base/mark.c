@@ -86,6 +86,22 @@ mark_check(const char *dir, struct buf *why)
 	return e;
 }
 
+bool
+mark_same(const char *dir)
+{
+	char text[MARK_BYTES], *save = NULL;
+	size_t same = 0;
+	if (read_mark(dir, text) != ERR_OK)
+		return false;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char name[32];
+		unsigned number;
+		if (*line != '#' && sscanf(line, "%31[a-z_] %9u", name, &number) == 2 && number)
+			same += number == known(name);
+	}
+	return same == sizeof schemas / sizeof *schemas;
+}
+
 static enum err
 put_file(const char *path, const char *text)
 {

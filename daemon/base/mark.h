@@ -5,6 +5,8 @@
 #ifndef DAEMON_BASE_MARK_H
 #define DAEMON_BASE_MARK_H
 
+#include <stdbool.h>
+
 #include "daemon/base/buf.h"
 #include "daemon/base/err.h"
 
@@ -15,6 +17,9 @@
  *   Returns   ERR_OK · ERR_DB_VERSION · ERR_FILE_FORM · ERR_IO
  */
 enum err mark_check(const char *dir, struct buf *why) MUST;
+/* mark_same(dir): have the stores that are marked just our schemas? Then a version that served them before takes them
+ * still. */
+bool mark_same(const char *dir);
 /* mark_write(dir): our numbers, atomically; nothing is written when they stand there already. ERR_IO · ERR_DISK_FULL */
 enum err mark_write(const char *dir) MUST;
 

@@ -131,7 +131,8 @@ next_frame(struct client *c, struct frame *f, int64_t until_ms)
 		if (n > 0)
 			buf_added(&c->in, (size_t)n);
 		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-			return c->greeted ? ERR_PEER_AWAY : ERR_PERMISSION;
+			/* root is never turned away: this desk is only just coming or going */
+			return c->greeted ? ERR_PEER_AWAY : geteuid() == 0 ? ERR_NOT_RUNNING : ERR_PERMISSION;
 	}
 }
 

@@ -80,6 +80,21 @@ each_kind_of_mark(void **state)
 	}
 }
 
+/* Only these let the version before start again for certain. */
+static void
+the_same_schemas_are_known(void **state)
+{
+	(void)state;
+	unlink(path);
+	assert_false(mark_same(dir)); /* nothing is known of stores without a mark */
+	assert_int_equal(mark_write(dir), ERR_OK);
+	assert_true(mark_same(dir));
+	put("ledger 1\nvault 1\n");
+	assert_false(mark_same(dir));
+	put("; rm\n");
+	assert_false(mark_same(dir));
+}
+
 static void
 what_is_no_file_is_refused(void **state)
 {
@@ -98,6 +113,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ours_is_taken),
 		cmocka_unit_test(each_kind_of_mark),
+		cmocka_unit_test(the_same_schemas_are_known),
 		cmocka_unit_test(what_is_no_file_is_refused),
 	};
 	if (!mkdtemp(dir))
