@@ -1,6 +1,8 @@
 /*
  * sallyport demo — the main job, from outside: curl with the demo client's certificate against the running appliance.
  * Each request and answer is shown; card numbers are masked on the screen and travel to curl through a pipe only.
+ * On an installed host without an appliance it makes a test one first, as init would, and starts it; it never makes
+ * anything where there is one, nor where one that is no test was begun.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +18,7 @@
 
 #include "console/ctl/ctl.h"
 #include "console/ctl/layout.h"
+#include "console/ctl/program.h"
 #include "daemon/base/conf.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -337,14 +340,74 @@ set_stage(struct stage *s)
 	return e;
 }
 
+/* Is what stands in the configuration, if there is one, a test installation? */
+static bool
+is_test(const struct run *r)
+{
+	char path[PATH_BYTES];
+	struct conf *c = conf_new();
+	struct buf problems;
+	buf_init(&problems, 65536);
+	bool none = ctl_path(path, r->paths.etc, "sallyport.conf") == ERR_OK && access(path, F_OK) != 0;
+	bool test =
+		none || (c && conf_load(c, r->paths.etc, &problems) == ERR_OK && strcmp(conf_text(c, CONF_MODE), "test") == 0);
+	buf_clear(&problems);
+	conf_free(c);
+	return test;
+}
+
+/* init in a process of its own: its plan and its failures are told in its own words. 0: made and started. */
+static int
+make_and_start(struct run *r)
+{
+	static const char *const curl[] = {"/usr/bin/env", "curl", "--version", NULL},
+							 *const init[] = {"/proc/self/exe", "init", "--software-hsm", "--yes", NULL},
+							 *const init_json[] = {"/proc/self/exe", "--json", "init", "--software-hsm", "--yes", NULL};
+	char said[8192];
+	int status;
+	/* under --dir nothing starts it */
+	if (r->paths.dir[0])
+		return ctl_fail(r, ERR_NOT_INITIALISED, "demo", NULL);
+	if (geteuid() != 0)
+		return ctl_fail(r, ERR_PERMISSION, "demo", "there is no appliance, and only root may make one");
+	if (!is_test(r))
+		return ctl_fail(r, ERR_TEST_CARD_IN_LIVE, "demo", "an installation that is no test was begun here");
+	if (program_run(curl, said, sizeof said) != 0)
+		return ctl_fail(r, ERR_FILE_MISSING, "demo", "curl is not installed");
+	if (!r->json)
+		puts("There is no appliance on this host: a TEST one is made, with keys in files (software HSM).\n");
+	fflush(stdout);
+	status = program_run(r->json ? init_json : init, r->json ? said : NULL, sizeof said);
+	if (status != 0) {
+		if (r->json)
+			fputs(said, stdout);
+		return status > 0 ? status : EXIT_CODE_FAILED;
+	}
+	pid_t pid = program_service("start");
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		return ctl_fail(r, ERR_NOT_RUNNING, "demo", "an appliance was made, but the service does not start");
+	return EXIT_CODE_DONE;
+}
+
+static void
+print_end(const struct stage *s, const char *token)
+{
+	printf("\n%u requests, %u not as expected. TEST installation: no money moved.\n\nAuthorize a payment yourself:\n"
+		   "  curl --cacert %s --cert %s --key %s -H 'Idempotency-Key: try-%s' --json "
+		   "'{\"amount\":1999,\"currency\":\"EUR\",\"token\":\"%s\",\"capture_method\":\"manual\"}' "
+		   "%s/v1/payments\n",
+		   s->step, s->failed, s->ca, s->cert, s->key, s->nonce, token, s->base);
+}
+
 static int
 act_demo(struct run *r)
 {
 	struct stage s = {.run = r};
 	char token[64], payment[64];
+	int made = layout_complete(&r->paths) ? EXIT_CODE_DONE : make_and_start(r);
 
-	if (!layout_complete(&r->paths))
-		return ctl_fail(r, ERR_NOT_INITIALISED, "demo", NULL);
+	if (made != EXIT_CODE_DONE)
+		return made;
 	signal(SIGPIPE, SIG_IGN);
 	enum err e = set_stage(&s);
 	if (e == ERR_OK)
@@ -358,9 +421,7 @@ act_demo(struct run *r)
 	if (r->json) {
 		ctl_print_json(json_pack("{so si ss}", "steps", s.log, "not_as_expected", (int)s.failed, "payment", payment));
 	} else {
-		printf("\n%u requests, %u not as expected. TEST installation: no money moved.\n\nTry one yourself:\n"
-			   "  curl --cacert %s --cert %s --key %s %s/v1/payments/%s\n",
-			   s.step, s.failed, s.ca, s.cert, s.key, s.base, payment);
+		print_end(&s, token);
 		json_decref(s.log);
 	}
 	return s.failed ? EXIT_CODE_FAILED : EXIT_CODE_DONE;
@@ -370,9 +431,12 @@ const struct command cmd_demo = {
 	.words = "demo",
 	.args = "",
 	.summary = "Run the main job with a real client and show each request and answer",
-	.about = "Only on a test installation, and only while it serves. Needs curl.",
+	.about =
+		"On an installed host where there is no appliance, root gets a TEST one first: made as by init --software-hsm "
+		"--yes, and started. Where there is one it makes nothing; it runs on a test installation only, and only while "
+		"that serves. It ends with a curl line to authorize a payment with. Needs curl.",
 	.example = "sallyport --dir /srv/sallyport demo",
-	.exits = "0 1 2 5 6 9 130",
+	.exits = "0 1 2 5 6 7 9 130",
 	.schema = "demo",
 	.act = act_demo,
 };
