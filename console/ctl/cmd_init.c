@@ -319,7 +319,9 @@ static enum err
 make_directories(struct making *m)
 {
 	enum err e = layout_check_users(&m->run->paths);
-	return e == ERR_OK ? layout_make_directories(&m->run->paths) : e;
+	if (e == ERR_OK)
+		e = layout_make_directories(&m->run->paths);
+	return e == ERR_OK ? layout_check_room(&m->run->paths) : e;
 }
 
 /* ca.crt is what people need and the mark of a whole appliance: it comes last. */

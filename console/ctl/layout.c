@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+/* Below it the vault and the ledger refuse effects (their margins, with the preset audit.reserve). */
+#define ROOM_BYTES_MIN ((uint64_t)32 << 20)
 
 static const struct {
 	const char *name;
@@ -103,6 +107,15 @@ layout_give(const char *path, const char *process)
 	if (!(u = user_of(process)))
 		return ERR_USERS_MISSING;
 	return lchown(path, u->pw_uid, u->pw_gid) == 0 ? ERR_OK : ERR_IO;
+}
+
+enum err
+layout_check_room(const struct paths *p)
+{
+	struct statvfs f;
+	if (statvfs(p->state, &f) != 0)
+		return ERR_IO;
+	return (uint64_t)f.f_bavail * f.f_frsize < ROOM_BYTES_MIN ? ERR_DISK_FULL : ERR_OK;
 }
 
 enum err

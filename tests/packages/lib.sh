@@ -33,6 +33,52 @@ install_into() { # RELEASE ROOT DEB
 	return $rc
 }
 
+# A repository of files in the system, signed as a site's own would be, and no other source: repository ROOT DEB…
+repository() {
+	local root=$1 repo=$1/srv/repo
+	shift
+	mkdir -p "$repo" "$work/gnupg"
+	chmod 0700 "$work/gnupg"
+	cp "$@" "$repo/"
+	(cd "$repo" && dpkg-scanpackages --multiversion . 2>/dev/null >Packages) || return 1
+	printf 'Origin: Sallyport\nSuite: stable\nArchitectures: %s\nDate: %s\nSHA256:\n %s %s Packages\n' "$(dpkg --print-architecture)" "$(LC_ALL=C date -Ru)" \
+		"$(sha256sum <"$repo/Packages" | cut -c1-64)" "$(stat -c %s "$repo/Packages")" >"$repo/Release"
+	[ -s "$work/gnupg/pubring.kbx" ] || gpg -q --homedir "$work/gnupg" --batch --passphrase '' --quick-gen-key 'a test <test@sallyport.invalid>' ed25519 sign never 2>/dev/null
+	gpg -q --homedir "$work/gnupg" --batch --yes --clearsign -o "$repo/InRelease" "$repo/Release" || return 1
+	gpg -q --homedir "$work/gnupg" --export >"$root/usr/share/keyrings/sallyport.gpg"
+	gpgconf --homedir "$work/gnupg" --kill all
+	rm -f "$root"/etc/apt/sources.list.d/*
+	echo "deb [signed-by=/usr/share/keyrings/sallyport.gpg] file:/srv/repo ./" >"$root/etc/apt/sources.list"
+}
+
+# An installation that is killed in the middle of its last script; what is there then says so, dpkg goes on from there.
+half_configured() { # RELEASE ROOT DEB
+	local root=$2
+	# apt gives dpkg a PATH of its own: the program's place is taken
+	mv "$root/usr/bin/systemd-sysusers" "$root/usr/bin/systemd-sysusers.real"
+	cat >"$root/usr/bin/systemd-sysusers" <<-'X'
+	#!/bin/sh
+	case "$*" in *sallyport*) kill -9 "$(awk '{ print $4 }' "/proc/$PPID/stat")" "$PPID" $$ ;; esac
+	exec /usr/bin/systemd-sysusers.real "$@"
+	X
+	chmod 0755 "$root/usr/bin/systemd-sysusers"
+	cp "$3" "$root/root/sallyport.deb"
+	mount -t proc proc "$root/proc"
+	inside() { chroot "$root" env -i DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+	inside apt-get update -qq >"$work/$1.half" 2>&1
+	inside apt-get install -y -qq --no-install-recommends /root/sallyport.deb >>"$work/$1.half" 2>&1
+	count "$([ $? != 0 ] && [ "$(inside dpkg-query -W -f '${db:Status-Status}' sallyport)" = half-configured ]; echo $?)" "$1: the installation is killed half-way: $(tail -2 "$work/$1.half")"
+	inside sallyport init --software-hsm --yes >"$work/$1.said" 2>&1
+	count "$([ $? = 1 ] && grep -q '^sallyport: directories: The system users .* missing' "$work/$1.said" && grep -q '^next: finish the installation: dpkg --configure -a' "$work/$1.said"; echo $?)" "$1: init says that the installation is not whole: $(cat "$work/$1.said")"
+	count "$([ ! -e "$root/etc/sallyport/sallyport.conf" ]; echo $?)" "$1: … and makes nothing"
+	mv "$root/usr/bin/systemd-sysusers.real" "$root/usr/bin/systemd-sysusers"
+	inside dpkg --configure -a >>"$work/$1.half" 2>&1
+	count "$([ $? = 0 ] && [ "$(inside dpkg-query -W -f '${db:Status-Status}' sallyport)" = installed ] && inside getent passwd sallyport-vault >/dev/null && [ -d "$root/var/lib/sallyport/vault" ]; echo $?)" "$1: dpkg goes on from there: $(tail -2 "$work/$1.half")"
+	inside dpkg --purge sallyport >>"$work/$1.half" 2>&1
+	count $? "$1: it can be purged: $(tail -2 "$work/$1.half")"
+	umount "$root/proc"
+}
+
 # Boots it, lets SCRIPT run inside, and counts the lines of its result. A system that can't be booted here is a failure.
 boot_with() { # RELEASE ROOT SCRIPT SECONDS
 	local root=$2
