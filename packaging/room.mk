@@ -27,3 +27,6 @@ EXTRA_DIST += tests/packages
 dist_doc_DATA = docs/operations.md
 runbooksdir = $(docdir)/runbooks
 dist_runbooks_DATA = docs/runbooks/certificate-expiry.md docs/runbooks/disk-full.md docs/runbooks/hsm-lost.md docs/runbooks/sealed.md
+# For the host: a firewall, the clock, the journal, the kernel's settings, files to watch. Each is tried by make check-packages.
+examplesdir = $(docdir)/examples
+dist_examples_DATA = packaging/examples/nftables.conf packaging/examples/chrony.conf packaging/examples/journald.conf packaging/examples/sysctl.conf packaging/examples/aide.conf
