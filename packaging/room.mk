@@ -14,6 +14,7 @@ check-repro: dist
 check-rpm: deb rpm
 	$(top_srcdir)/tests/packages/rpm $(abs_builddir)
 	$(top_srcdir)/tests/packages/rpm_selinux $(abs_builddir) $(abs_builddir)/$(distdir).tar.xz
+	$(top_srcdir)/tests/packages/rpm_system $(abs_builddir) $(abs_builddir)/$(distdir).tar.xz
 .PHONY: deb rpm check-repro check-rpm
 # On real systems: clean Debian releases, booted with their own systemd (root only). RELEASES="bookworm trixie" chooses.
 check-packages: all
