@@ -37,8 +37,8 @@ static const struct {
 	enum err e;
 	const char *page;
 } runbooks[] = {
-#define RUNBOOK(id, page) {ERR_##id, page},
-#include "console/ctl/runbooks.def"
+#define RUNBOOK(id, page) {ERR_##id, #page},
+#include "policy/runbook.def"
 #undef RUNBOOK
 };
 
@@ -63,6 +63,16 @@ take_word(const struct run *r, char out[WORD_BYTES])
 	return ERR_OK;
 }
 
+/* The one cause that the line of status tells by a name: "processor simulator does not answer". */
+static bool
+is_outage(const char *word)
+{
+	static const char begins[] = "processor_", ends[] = "_not_answer";
+	size_t n = strlen(word);
+	return strncmp(word, begins, sizeof begins - 1) == 0 && n > sizeof begins + sizeof ends &&
+		   strcmp(word + n - (sizeof ends - 1), ends) == 0;
+}
+
 /* ERR_MAX: there is none. Not ERR_OK: that is no problem. */
 static enum err
 find_error(const char *word)
@@ -70,7 +80,7 @@ find_error(const char *word)
 	for (int e = 1; e < ERR_MAX; e++)
 		if (strcmp(err_code((enum err)e), word) == 0)
 			return (enum err)e;
-	return ERR_MAX;
+	return is_outage(word) ? ERR_PROCESSOR_OUT : ERR_MAX;
 }
 
 static const struct state *
@@ -168,7 +178,7 @@ print_error(enum err e)
 	line("exit status", "%d: %s", status, exit_what(status));
 	line("in status", "as the cause \"%s\"", cause_words(e, words));
 	if (runbook_of(e, page)[0])
-		line("runbook", "%s", page);
+		line("runbook", "man %s, or %s", err_runbook(e), page);
 }
 
 static void
@@ -330,6 +340,6 @@ const struct command cmd_explain = {
 	.example = "sallyport explain hsm unavailable",
 	.exits = "0 2",
 	.schema = "explain",
-	.args_max = 6,
+	.args_max = 8,
 	.act = act_explain,
 };

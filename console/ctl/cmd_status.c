@@ -58,20 +58,61 @@ configuration_json(const sp_status_rep *s)
 	return json_pack("{ss so}", "in_force_since", at, "refused", refused);
 }
 
+static const char *
+breaker_word(uint32_t breaker)
+{
+	static const char *const words[] = {"closed", "open", "half-open"}; /* enum breaker_state */
+	return breaker < sizeof words / sizeof *words ? words[breaker] : "?";
+}
+
+static json_t *
+account_json(const sp_account_view *a)
+{
+	char since[CLOCK_TEXT_BYTES];
+	clock_text(a->since_ms, since);
+	return json_pack("{ss sb ss si so sI}", "account", a->account, "answers", a->breaker == 0, "breaker",
+					 breaker_word(a->breaker), "failures", (int)a->failures, "since",
+					 a->failures ? json_string(since) : json_null(), "retry_in_ms", (json_int_t)a->retry_in_ms);
+}
+
 static int
 print_status_json(const sp_status_rep *s, const char *line, int status)
 {
-	json_t *processes = json_array(), *metrics = json_object();
+	json_t *processes = json_array(), *metrics = json_object(), *accounts = json_array();
+	for (pb_size_t i = 0; i < s->accounts_count; i++)
+		json_array_append_new(accounts, account_json(&s->accounts[i]));
 	for (pb_size_t i = 0; i < s->processes_count; i++)
 		json_array_append_new(processes, process_json(&s->processes[i], s->at_ms));
 	for (pb_size_t i = 0; i < s->metrics_count; i++)
 		json_object_set_new(metrics, s->metrics[i].name, json_integer((json_int_t)s->metrics[i].value));
-	ctl_print_json(json_pack("{ss ss ss ss ss ss sb sb ss so so so si}", "state",
-							 page_state_word((enum page_state)s->state), "cause", s->cause_code, "line", line,
-							 "install", s->install, "version", s->version, "installed_version", VERSION, "new_version",
-							 (int)s->new_version, "test", (int)s->test, "listen", s->listen, "configuration",
-							 configuration_json(s), "processes", processes, "metrics", metrics, "exit_code", status));
+	ctl_print_json(json_pack("{ss ss ss ss ss ss ss ss sb sb ss so so so so si}", "state",
+							 page_state_word((enum page_state)s->state), "cause", s->cause_code, "line", line, "detail",
+							 s->detail, "runbook", s->runbook, "install", s->install, "version", s->version,
+							 "installed_version", VERSION, "new_version", (int)s->new_version, "test", (int)s->test,
+							 "listen", s->listen, "configuration", configuration_json(s), "processors", accounts,
+							 "processes", processes, "metrics", metrics, "exit_code", status));
 	return status;
+}
+
+/* What line 1 has no room for: since when, how often, and which page tells what to do. */
+static void
+print_cause(const sp_status_rep *s)
+{
+	char since[CLOCK_TEXT_BYTES];
+	if (!s->runbook[0])
+		return;
+	putchar('\n');
+	if (s->cause != ERR_PROCESSOR_OUT)
+		puts(s->detail);
+	for (pb_size_t i = 0; i < s->accounts_count; i++) {
+		const sp_account_view *a = &s->accounts[i];
+		clock_text(a->since_ms, since);
+		if (a->breaker)
+			printf("processor %s does not answer (%u %s since %.19sZ); it is asked again in %lld s\n", a->account,
+				   (unsigned)a->failures, a->failures == 1 ? "failure" : "failures", since,
+				   (long long)(a->retry_in_ms + 999) / 1000);
+	}
+	printf("runbook: man %s\n", s->runbook);
 }
 
 static void
@@ -153,6 +194,7 @@ act_status(struct run *r)
 	if (r->json)
 		return print_status_json(&rep, line, status);
 	puts(line);
+	print_cause(&rep);
 	printf("\ninstall %s%s   version %s%s   API https://%s%s\n", rep.install, rep.test ? " (TEST)" : "", rep.version,
 		   rep.new_version ? " (installed: " VERSION ")" : "", rep.listen,
 		   rep.hsm_software ? "   HSM: software, for tests only" : "");

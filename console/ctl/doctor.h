@@ -93,6 +93,6 @@ doctor_look doctor_hsm_loads, doctor_hsm_token;
 doctor_look doctor_stores_module, doctor_stores_tokens, doctor_stores_software, doctor_stores_version,
 	doctor_stores_boot, doctor_stores_db, doctor_stores_reserve;
 doctor_look doctor_run_desk, doctor_run_state, doctor_run_processes, doctor_run_restarts, doctor_run_jails,
-	doctor_run_address, doctor_run_port, doctor_run_tls;
+	doctor_run_processors, doctor_run_address, doctor_run_port, doctor_run_tls;
 
 #endif

@@ -52,7 +52,7 @@ doctor_run_state(const struct doctor *d, const char *arg, struct verdict *v)
 		doctor_ok(v, "%s", d->status.line);
 	} else {
 		doctor_fail(v, "%s", d->status.line);
-		doctor_next(v, "%s", d->status.cause < ERR_MAX ? err_next((enum err)d->status.cause) : "sallyport status");
+		doctor_next(v, "%s; man %s", d->status.next, d->status.runbook);
 	}
 }
 
@@ -121,6 +121,31 @@ doctor_run_jails(const struct doctor *d, const char *arg, struct verdict *v)
 		return;
 	}
 	doctor_ok(v, "%zu processes as declared, Landlock ABI %u", round.n - round.down, round.host.landlock_abi);
+}
+
+void
+doctor_run_processors(const struct doctor *d, const char *arg, struct verdict *v)
+{
+	char since[CLOCK_TEXT_BYTES];
+	(void)arg;
+	if (d->desk != ERR_OK) {
+		doctor_blocked(v, "running.desk");
+		return;
+	}
+	for (pb_size_t i = 0; i < d->status.accounts_count; i++) {
+		const sp_account_view *a = &d->status.accounts[i];
+		if (!a->breaker)
+			continue;
+		clock_text(a->since_ms, since);
+		doctor_fail(v, "processor %s does not answer (%u %s since %.19sZ)", a->account, (unsigned)a->failures,
+					a->failures == 1 ? "failure" : "failures", since);
+		doctor_next(v, "man %s", err_runbook(ERR_PROCESSOR_OUT));
+		return;
+	}
+	if (d->status.accounts_count)
+		doctor_ok(v, "%u of %u", (unsigned)d->status.accounts_count, (unsigned)d->status.accounts_count);
+	else
+		doctor_ok(v, "none was called since the start");
 }
 
 /* ── the API's port ── */

@@ -13,7 +13,7 @@ console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/ctl.c console
 console_ctl_sallyport_SOURCES += console/ctl/doctor_hsm.c console/ctl/config_check.h console/ctl/config_check.c console/ctl/cmd_reload.c
 console_ctl_sallyport_CPPFLAGS = $(AM_CPPFLAGS) -DSBINDIR='"$(sbindir)"' -DDOCDIR='"$(docdir)"' $(JANSSON_CFLAGS)
 console_ctl_sallyport_LDADD = $(LIB_WIRE) $(LIB_AUDIT) $(JANSSON_LIBS) $(MBEDTLS_LIBS)
-EXTRA_DIST += console/ctl/commands.def console/ctl/doctor_checks.def console/ctl/exit_codes.def console/ctl/states.def console/ctl/runbooks.def
+EXTRA_DIST += console/ctl/commands.def console/ctl/doctor_checks.def console/ctl/exit_codes.def console/ctl/states.def
 # What --json writes, one schema a command; problem.json is every failure's.
 schemasdir = $(pkgdatadir)/schemas
 dist_schemas_DATA = console/ctl/schema/problem.json console/ctl/schema/payment.json console/ctl/schema/client.json console/ctl/schema/init.json console/ctl/schema/status.json console/ctl/schema/doctor.json console/ctl/schema/demo.json console/ctl/schema/client-add.json console/ctl/schema/client-list.json console/ctl/schema/officer-new.json console/ctl/schema/officer-show.json console/ctl/schema/key-list.json console/ctl/schema/payment-show.json console/ctl/schema/payment-list.json console/ctl/schema/audit-verify.json console/ctl/schema/audit-tail.json console/ctl/schema/audit-export.json console/ctl/schema/config-check.json console/ctl/schema/config-show.json console/ctl/schema/ledger-rebuild.json console/ctl/schema/help.json console/ctl/schema/upgrade.json console/ctl/schema/certificate-renew.json

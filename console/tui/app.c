@@ -406,8 +406,8 @@ static void
 state_line(const struct app *a, char *out, unsigned size)
 {
 	if (a->reached == ERR_OK) {
-		struct health h = {(enum page_state)a->status.state, (enum err)a->status.cause, PROCESS_MAX};
-		health_line(h, out, size);
+		/* in the words of the version that runs */
+		snprintf(out, size, "%s", a->status.line);
 	} else if (a->reached == ERR_NOT_INITIALISED) {
 		snprintf(out, size, "not initialised — no appliance here; sallyport init");
 	} else {
@@ -442,7 +442,7 @@ tabs_text(const struct app *a, char *out, size_t size, bool titles)
 void
 app_header(struct app *a, struct view *v)
 {
-	char at[CLOCK_TEXT_BYTES], line[160], tabs[VIEW_LINE_BYTES];
+	char at[CLOCK_TEXT_BYTES], line[sizeof a->status.line], tabs[VIEW_LINE_BYTES];
 
 	state_line(a, line, sizeof line);
 	if (v->columns < COLUMNS_LEAST || v->rows < ROWS_LEAST) {

@@ -90,8 +90,12 @@ draw_needs(struct app *a, struct view *v)
 	uint64_t expiry = app_metric(a, "certificate_expiry_timestamp_seconds");
 	int64_t days = expiry ? ((int64_t)expiry - a->at_ms / 1000) / 86400 : 999;
 
-	if (a->status.cause != ERR_OK && a->status.cause != ERR_CONFIG_REFUSED) /* which has lines of its own */
-		view_add(v, LOOK_BAD, "  ▸ %s: %s", err_title((enum err)a->status.cause), err_next((enum err)a->status.cause));
+	if (a->status.cause != ERR_OK && a->status.cause != ERR_CONFIG_REFUSED) { /* which has lines of its own */
+		bool named = strstr(a->status.next, a->status.runbook) != NULL;
+		view_add(v, LOOK_BAD, "  ▸ %s", a->status.detail);
+		view_add(v, LOOK_BAD, "    next: %.*s%s%s", (int)strcspn(a->status.next, ";"), a->status.next,
+				 named ? "" : "; man ", named ? "" : a->status.runbook);
+	}
 	if (a->status.config_refused_at_ms) {
 		clock_text(a->status.config_refused_at_ms, at);
 		view_add(v, LOOK_BAD, "  ▸ the configuration on disk was refused at %s", at);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum relation { AT_MOST, AT_LEAST, BELOW };
+enum relation { AT_MOST, AT_LEAST, BELOW, NONE_BUT_IN_TEST };
 
 static const struct rule {
 	enum conf_key key;
@@ -16,11 +16,14 @@ static const struct rule {
 #undef RULE
 };
 
-static const char *const words[] = {[AT_MOST] = "at most", [AT_LEAST] = "at least", [BELOW] = "less than"};
+static const char *const words[] = {
+	[AT_MOST] = "at most", [AT_LEAST] = "at least", [BELOW] = "less than", [NONE_BUT_IN_TEST] = "none while mode is"};
 
 static bool
 holds(const struct conf *c, const struct rule *r)
 {
+	if (r->relation == NONE_BUT_IN_TEST)
+		return strcmp(conf_text(c, r->key), "none") == 0 || strcmp(conf_text(c, r->other), "test") == 0;
 	int64_t a = conf_int(c, r->key), b = conf_int(c, r->other);
 	if (a == 0)
 		return true;

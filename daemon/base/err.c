@@ -66,3 +66,17 @@ err_severity(enum err e)
 {
 	return row_of(e)->severity;
 }
+
+static const char *const runbooks[ERR_MAX] = {
+#define RUNBOOK(id, page) [ERR_##id] = "sallyport-" #page,
+#include "policy/runbook.def"
+#undef RUNBOOK
+};
+
+const char *
+err_runbook(enum err e)
+{
+	if ((unsigned)e < ERR_MAX && runbooks[e])
+		return runbooks[e];
+	return err_http(e) >= 500 ? "sallyport-operations" : "";
+}

@@ -30,5 +30,8 @@ const char *err_category(enum err e); /* "invalid_request", … as in the API co
 int err_http(enum err e);             /* the status that HTTP answers with */
 bool err_retryable(enum err e);       /* may the same request succeed later, unchanged? */
 enum severity err_severity(enum err e);
+/* The man page that tells what to do, "sallyport-hsm-lost" (policy/runbook.def); "" where it is the client's own doing.
+ */
+const char *err_runbook(enum err e);
 
 #endif

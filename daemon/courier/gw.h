@@ -32,6 +32,7 @@ struct gw_answer {
 	char decline_code[48], network_code[16], processor_code[48], advice[96];
 	int64_t amount_minor; /* what it says it moved */
 	bool captured;
+	bool scripted; /* a test value played it: it says nothing of the processor */
 };
 
 /*

@@ -58,6 +58,18 @@ static const struct manner {
 	[SCRIPT_REFUND_PENDING] = {.reaches = true},
 };
 
+/* simulator.outage: what becomes of every call, whatever its card and amount. */
+static const struct {
+	const char *name;
+	struct manner manner;
+} outages[] = {
+	{"refused", {.says = sp_OUTCOME_RETRYABLE, .cause = ERR_PROCESSOR_AWAY}},
+	{"silent", {.says = sp_OUTCOME_UNKNOWN, .cause = ERR_DEADLINE, .at = 2}},
+	{"lost", {.reaches = true, .says = sp_OUTCOME_UNKNOWN, .cause = ERR_DEADLINE, .at = 2}},
+	{"garbled", {.reaches = true, .says = sp_OUTCOME_UNKNOWN, .cause = ERR_PROTOCOL}},
+};
+static const struct manner *outage; /* NULL: it is there */
+
 /* ── answers on their way ── */
 
 struct reply {
@@ -143,17 +155,33 @@ answer_without(sp_outcome outcome, enum err cause)
 	return (struct gw_answer){.outcome = outcome, .cause = cause};
 }
 
+/* What a test value has its card get; other cards are answered meanwhile. */
+static struct gw_answer
+answer_scripted(sp_outcome outcome, enum err cause)
+{
+	return (struct gw_answer){.outcome = outcome, .cause = cause, .scripted = true};
+}
+
+static enum err
+answer_none(struct gw_call *call)
+{
+	struct gw_answer answer = answer_without(outage->says, outage->cause);
+	return reply_once(call, &answer, outage->at);
+}
+
 /* The same key again is the same effect again: its answer, and no second charge. */
 static enum err
 answer_again(struct gw_call *call, const struct simbook_entry *e)
 {
 	struct gw_answer answer;
 
+	if (outage)
+		return answer_none(call);
 	if (e->kind != call->job->kind || e->amount_minor != call->job->amount_minor)
 		/* a key that is used for two things is our own bug, and nobody knows what to believe */
 		answer = answer_without(sp_OUTCOME_UNKNOWN, ERR_IDEMPOTENCY_REUSED);
 	else if (e->script->outcome == SCRIPT_SILENT)
-		answer = answer_without(sp_OUTCOME_UNKNOWN, ERR_DEADLINE);
+		answer = answer_scripted(sp_OUTCOME_UNKNOWN, ERR_DEADLINE);
 	else
 		answer_of(e, &answer);
 	return reply_once(call, &answer, answer.outcome == sp_OUTCOME_UNKNOWN ? 2 : 0);
@@ -184,10 +212,10 @@ struct decision {
 static enum err
 play(struct gw_call *call, const struct decision *d)
 {
-	const struct manner *m = &manners[d->manner];
+	const struct manner *m = outage ? outage : &manners[d->manner];
 	const struct simbook_entry *entry = NULL;
-	struct gw_answer answer = answer_without(m->says, m->cause);
-	bool pending = d->outcome == sp_OUTCOME_PENDING, again = m->again || pending;
+	struct gw_answer answer = outage ? answer_without(m->says, m->cause) : answer_scripted(m->says, m->cause);
+	bool pending = !outage && d->outcome == sp_OUTCOME_PENDING, again = m->again || pending;
 	struct reply *second = NULL, *first = reply_new(call, &answer, again);
 	enum err e = ERR_MEMORY;
 
@@ -349,7 +377,7 @@ act_inquire(struct gw_call *call)
 	if (!e)
 		answer = answer_without(sp_OUTCOME_NOT_FOUND, ERR_OK);
 	else if (e->script->outcome == SCRIPT_SILENT)
-		answer = answer_without(sp_OUTCOME_UNKNOWN, ERR_DEADLINE);
+		answer = answer_scripted(sp_OUTCOME_UNKNOWN, ERR_DEADLINE);
 	else
 		answer_of(e, &answer);
 	return reply_once(call, &answer, answer.outcome == sp_OUTCOME_UNKNOWN ? 2 : 0);
@@ -357,9 +385,33 @@ act_inquire(struct gw_call *call)
 
 /* ── the connector ── */
 
+/* Every call passes here: while it is out, what would not reach it goes no further. */
+static enum err
+act(struct gw_call *call)
+{
+	static const struct {
+		gw_act_fn act;
+		bool moves; /* leaves an effect */
+	} acts[_sp_job_kind_ARRAYSIZE] = {
+		[sp_JOB_AUTHORIZE] = {act_authorize, true}, [sp_JOB_CAPTURE] = {act_after, true},
+		[sp_JOB_VOID] = {act_after, true},          [sp_JOB_REFUND] = {act_after, true},
+		[sp_JOB_INQUIRE] = {act_inquire, false},    [sp_JOB_REVERSE] = {act_reverse, true},
+	};
+	if (outage && !(outage->reaches && acts[call->job->kind].moves))
+		return answer_none(call);
+	return acts[call->job->kind].act(call);
+}
+
 static void
 sim_reload(const struct conf *conf)
 {
+	const char *how = conf_text(conf, CONF_SIM_OUTAGE);
+	/* in live mode a configuration with it is refused; if it came here all the same it is not followed */
+	bool test = strcmp(conf_text(conf, CONF_MODE), "test") == 0;
+	outage = NULL;
+	for (size_t i = 0; i < sizeof outages / sizeof *outages; i++)
+		if (test && strcmp(outages[i].name, how) == 0)
+			outage = &outages[i].manner;
 	sim.latency_ms = (uint32_t)conf_int(conf, CONF_SIM_LATENCY);
 	sim.timeout_ms = (uint32_t)conf_int(conf, CONF_SIM_TIMEOUT);
 }
@@ -387,11 +439,11 @@ const struct gw gw_simulator = {
 	.close = sim_close,
 	.act =
 		{
-			[sp_JOB_AUTHORIZE] = act_authorize,
-			[sp_JOB_CAPTURE] = act_after,
-			[sp_JOB_VOID] = act_after,
-			[sp_JOB_REFUND] = act_after,
-			[sp_JOB_INQUIRE] = act_inquire,
-			[sp_JOB_REVERSE] = act_reverse,
+			[sp_JOB_AUTHORIZE] = act,
+			[sp_JOB_CAPTURE] = act,
+			[sp_JOB_VOID] = act,
+			[sp_JOB_REFUND] = act,
+			[sp_JOB_INQUIRE] = act,
+			[sp_JOB_REVERSE] = act,
 		},
 };

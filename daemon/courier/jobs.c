@@ -11,6 +11,7 @@
 #include "daemon/base/secret.h"
 #include "daemon/base/str.h"
 #include "daemon/courier/gw.h"
+#include "daemon/courier/outage.h"
 #include "daemon/wire/ask.h"
 #include "daemon/wire/proc.h"
 
@@ -240,8 +241,11 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (j->stage == PAUSED)
 		call_processor(j);
-	else if (j->stage == CALLING)
-		answer_without(j, sp_OUTCOME_UNKNOWN, ERR_DEADLINE);
+	else if (j->stage == CALLING) {
+		const struct gw_answer silence = {.outcome = sp_OUTCOME_UNKNOWN, .cause = ERR_DEADLINE};
+		outage_saw(j->req.account, j->gw, j->called_us / 1000, &silence);
+		answer(j, &silence);
+	}
 }
 
 static bool
@@ -263,12 +267,15 @@ answered(void *arg, const struct gw_answer *a, bool more)
 	struct job *j = arg;
 
 	j->at_gw = more;
-	if (j->stage == ANSWERED)
+	if (j->stage == ANSWERED) {
+		outage_saw(j->req.account, j->gw, j->called_us / 1000, a);
 		report(j, a);
-	else {
+	} else {
 		page_observe(proc_page(), METRIC_PROCESSOR_SECONDS, (uint64_t)(clock_mono_us() - j->called_us));
-		if (more || !try_later(j, a))
+		if (more || !try_later(j, a)) {
+			outage_saw(j->req.account, j->gw, j->called_us / 1000, a);
 			answer(j, a);
+		}
 	}
 	end_when_done(j);
 }
@@ -431,6 +438,7 @@ jobs_open(void)
 {
 	const struct gw *gw;
 	enum err e = ERR_OK;
+	outage_open();
 	for (size_t i = 0; e == ERR_OK && (gw = gw_at(i)) != NULL; i++)
 		e = gw->open(proc_base(), proc_conf());
 	return e;

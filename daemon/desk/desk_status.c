@@ -5,6 +5,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/conf.h"
+#include "daemon/wire/page_account.h"
 #include "daemon/wire/page_note.h"
 #include "daemon/wire/proc.h"
 
@@ -133,6 +134,20 @@ fill_standing(const struct page *p, sp_status_rep *out)
 	memcpy(out->config_refused, text, sizeof text);
 }
 
+static void
+fill_accounts(const struct page *courier, int64_t mono_ms, sp_status_rep *out)
+{
+	struct health_outage one;
+	for (unsigned i = 0; out->accounts_count < PAGE_ACCOUNTS && page_account_read(courier, i, &one); i++) {
+		sp_account_view *v = &out->accounts[out->accounts_count++];
+		snprintf(v->account, sizeof v->account, "%s", one.account);
+		v->breaker = one.breaker;
+		v->failures = one.failures;
+		v->since_ms = one.failures ? one.since_wall_ms : 0;
+		v->retry_in_ms = one.breaker && one.retry_mono_ms > mono_ms ? one.retry_mono_ms - mono_ms : 0;
+	}
+}
+
 void
 desk_status_fill(const struct page *const *pages, unsigned n, int64_t wall_ms, int64_t mono_ms, sp_status_rep *out)
 {
@@ -143,10 +158,16 @@ desk_status_fill(const struct page *const *pages, unsigned n, int64_t wall_ms, i
 	out->cause = (uint32_t)health.cause;
 	health_line(health, out->line, sizeof out->line);
 	snprintf(out->cause_code, sizeof out->cause_code, "%s", err_code(health.cause));
+	health_detail(health, out->detail, sizeof out->detail);
+	snprintf(out->next, sizeof out->next, "%s", err_next(health.cause));
+	snprintf(out->runbook, sizeof out->runbook, "%s", health.cause == ERR_OK ? "" : err_runbook(health.cause));
 	out->at_ms = wall_ms;
 	for (unsigned i = 0; i < n && out->processes_count < sizeof out->processes / sizeof *out->processes; i++)
 		if (pages[i])
 			fill_process(pages[i], mono_ms, &out->processes[out->processes_count++]);
+	for (unsigned i = 0; i < n; i++)
+		if (pages[i] && pages[i]->process == PROCESS_COURIER)
+			fill_accounts(pages[i], mono_ms, out);
 	/* also while something graver is told first */
 	for (unsigned i = 0; i < n; i++)
 		if (pages[i])

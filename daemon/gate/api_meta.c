@@ -25,15 +25,18 @@ send_health(struct request *r, bool failing_only)
 {
 	struct health h = readiness_now();
 	struct writer *w = request_writer();
-	char line[160];
+	char line[256], detail[256];
 
 	health_line(h, line, sizeof(line));
+	health_detail(h, detail, sizeof(detail));
 	writer_begin(w, NULL, '{');
 	writer_text(w, "status", page_state_word(h.state));
 	writer_text(w, "line", line);
 	if (h.cause) {
 		writer_text(w, "code", err_code(h.cause));
+		writer_text(w, "detail", detail);
 		writer_text(w, "next", err_next(h.cause));
+		writer_text(w, "runbook", err_runbook(h.cause));
 	}
 	writer_bool(w, "livemode", strcmp(conf_text(proc_conf(), CONF_MODE), "live") == 0);
 	writer_begin(w, "checks", '{');
@@ -173,6 +176,8 @@ act_problem(struct request *r)
 		writer_text(w, "category", err_category((enum err)e));
 		writer_bool(w, "retryable", err_retryable((enum err)e));
 		writer_text(w, "next", err_next((enum err)e));
+		if (*err_runbook((enum err)e))
+			writer_text(w, "runbook", err_runbook((enum err)e));
 		writer_end(w, '}');
 		request_send(r, 200);
 		return;
@@ -229,7 +234,8 @@ act_test_values(struct request *r)
 
 static const struct route routes[] = {
 	OPEN("/livez", "livez", act_livez, "Does the process run?"),
-	OPEN("/readyz", "readyz", act_readyz, "Would a payment be taken? 503 with the failing checks"),
+	OPEN("/readyz", "readyz", act_readyz,
+		 "Should traffic come here? With the failing checks; 503 when any appliance but this one would do better"),
 	OPEN("/health", "health", act_health, "State, cause and checks"),
 	OPEN("/version", "version", act_version, "Which version runs"),
 	OPEN("/metrics", "metrics", act_metrics, "Figures for Prometheus; on loopback or with the scope ops:read"),

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/gate/readiness.h"
 #include "daemon/gate/render.h"
 
 static void
@@ -89,6 +90,8 @@ problem_retry_after_s(enum err e)
 
 	if (!err_retryable(e) || (http != 429 && http != 503 && http != 409))
 		return 0;
+	if (e == ERR_PROCESSOR_OUT)
+		return readiness_outage_s();
 	return e == ERR_RATE_LIMIT || e == ERR_NOT_READY || e == ERR_IDEMPOTENCY_BUSY || e == ERR_OPERATION_IN_FLIGHT ? 1
 																												  : 2;
 }

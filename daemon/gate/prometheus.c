@@ -4,6 +4,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/gate/readiness.h"
+#include "daemon/wire/page_account.h"
 #include "daemon/wire/proc.h"
 
 #define PAGES_MAX 64
@@ -100,6 +101,41 @@ write_state(struct buf *out)
 	return e;
 }
 
+/* Account names are an operator's; a quote or a backslash would end the label. */
+static void
+label_text(const char *name, char out[PAGE_ACCOUNT_NAME_BYTES])
+{
+	size_t n = 0;
+
+	for (; name[n]; n++)
+		out[n] = name[n] == '"' || name[n] == '\\' || (unsigned char)name[n] < 0x20 ? '?' : name[n];
+	out[n] = '\0';
+}
+
+static enum err
+write_breakers(struct buf *out)
+{
+	static const struct {
+		const char *name, *help;
+	} figures[] = {{"breaker_state", "circuit breaker of a processor account: 0 closed, 1 open, 2 half-open"},
+				   {"processor_failures", "calls in a row that a processor account did not answer"}};
+	const struct page *courier = proc_page_of(PROCESS_COURIER, 0);
+	struct health_outage one;
+	char account[PAGE_ACCOUNT_NAME_BYTES];
+	enum err e = ERR_OK;
+
+	for (unsigned f = 0; courier && f < sizeof(figures) / sizeof(*figures) && !e; f++) {
+		e = buf_printf(out, "# HELP sallyport_%s %s\n# TYPE sallyport_%s gauge\n", figures[f].name, figures[f].help,
+					   figures[f].name);
+		for (unsigned i = 0; !e && page_account_read(courier, i, &one); i++) {
+			label_text(one.account, account);
+			e = buf_printf(out, "sallyport_%s{account=\"%s\"} %u\n", figures[f].name, account,
+						   (unsigned)(f ? one.failures : one.breaker));
+		}
+	}
+	return e;
+}
+
 static enum err
 write_processes(struct buf *out, const struct seen *seen, unsigned n)
 {
@@ -135,6 +171,8 @@ prometheus_write(struct buf *out)
 	unsigned n = look(seen);
 	enum err e = write_state(out);
 
+	if (!e)
+		e = write_breakers(out);
 	if (!e)
 		e = write_processes(out, seen, n);
 	for (unsigned m = 0; m < METRIC_MAX && !e; m++)

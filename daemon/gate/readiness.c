@@ -1,6 +1,7 @@
 #include "daemon/gate/readiness.h"
 
 #include "daemon/base/clock.h"
+#include "daemon/wire/page_account.h"
 #include "daemon/wire/page_note.h"
 #include "daemon/wire/proc.h"
 
@@ -76,15 +77,17 @@ static const struct {
 static bool
 write_check(struct writer *w, const char *name, struct health h, bool failing_only)
 {
-	bool well = h.state == PAGE_SERVING;
+	bool well = h.state == PAGE_SERVING && h.cause == ERR_OK;
+	char detail[256];
 
 	if (well && failing_only)
 		return true;
 	writer_begin(w, name, '{');
 	writer_text(w, "status", page_state_word(h.state));
 	if (h.cause) {
+		health_detail(h, detail, sizeof(detail));
 		writer_text(w, "code", err_code(h.cause));
-		writer_text(w, "detail", err_title(h.cause));
+		writer_text(w, "detail", detail);
 	}
 	writer_end(w, '}');
 	return well;
@@ -138,4 +141,18 @@ readiness_checks(struct writer *w, bool failing_only)
 	/* refused or not, what is in force serves */
 	write_configuration(w, failing_only);
 	return well;
+}
+
+/* Till the latest probe that is due: whoever comes then finds all of them asked. */
+unsigned
+readiness_outage_s(void)
+{
+	const struct page *courier = proc_page_of(PROCESS_COURIER, 0);
+	struct health_outage one;
+	int64_t now = clock_mono_ms(), most_ms = 0;
+
+	for (unsigned i = 0; courier && page_account_read(courier, i, &one); i++)
+		if (one.breaker && one.retry_mono_ms - now > most_ms)
+			most_ms = one.retry_mono_ms - now;
+	return (unsigned)(most_ms / 1000) + 1;
 }

@@ -13,5 +13,7 @@ struct health readiness_now(void);
 enum err readiness_refusal(bool effect);
 /* The checks of /health and /readyz as members of the object that w is in. Returns whether all are well. */
 bool readiness_checks(struct writer *w, bool failing_only);
+/* Retry-After for ERR_PROCESSOR_OUT: when the processors that do not answer will have been asked again; 1 at least. */
+unsigned readiness_outage_s(void);
 
 #endif

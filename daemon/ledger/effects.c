@@ -3,6 +3,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/reserve.h"
+#include "daemon/wire/page_account.h"
 #include "daemon/wire/proc.h"
 
 static struct reserve reserve = {.fd = -1};
@@ -54,6 +55,13 @@ effects_allowed(void)
 	if (h.state == PAGE_STARTING || h.cause == ERR_OK)
 		return ERR_NOT_READY;
 	return h.state == PAGE_SEALED ? ERR_VAULT_SEALED : h.cause;
+}
+
+enum err
+effects_processor(const char *account)
+{
+	const struct page *courier = proc_page_of(PROCESS_COURIER, 0);
+	return courier && !page_account_answers(courier, account) ? ERR_PROCESSOR_OUT : ERR_OK;
 }
 
 void

@@ -14,6 +14,8 @@
 enum err effects_open(void) MUST;
 /* effects_allowed: ERR_OK or why not: ERR_VAULT_SEALED · ERR_HSM_AWAY · ERR_AUDIT_AWAY · ERR_NOT_READY · … */
 enum err effects_allowed(void);
+/* effects_processor: ERR_OK, or ERR_PROCESSOR_OUT: this account does not answer, as courier says on its page. */
+enum err effects_processor(const char *account);
 /* effects_failed: a commit failed with e; releases the reserve when the disk is full. */
 void effects_failed(enum err e);
 /* effects_probe: each second; probe commits a small transaction and is called only while effects are refused for the

@@ -178,6 +178,9 @@ act(void *arg)
 		return e;
 	if ((e = effects_allowed()) || (e = check_request(req)) || (e = route(c, req, &account, &rule)))
 		return e;
+	/* before anything of it is durable or a card is opened: it may come again under the same key */
+	if ((e = effects_processor(account->id)))
+		return e;
 	if (flight_count() >= FLIGHT_MAX)
 		return ERR_OVERLOADED;
 	if ((e = append_request(c, req, account, rule)) || (e = put_attempt(c, req, account)))

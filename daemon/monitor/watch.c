@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
@@ -25,7 +26,7 @@ static struct {
 	struct event *tick;
 	unsigned ticks;
 	int statm;
-	struct health told;
+	char told[256]; /* the state in words */
 	bool status_sent;
 } watch;
 
@@ -61,15 +62,17 @@ say_ready(struct health h)
 static void
 tell_systemd(struct health h)
 {
-	char line[256], status[300];
-	if (h.state != watch.told.state || h.cause != watch.told.cause) {
-		watch.told = h;
+	char line[256], detail[256], status[300];
+	health_line(h, line, sizeof line);
+	if (strcmp(line, watch.told) != 0) {
+		memcpy(watch.told, line, sizeof line);
 		watch.status_sent = false;
+		health_detail(h, detail, sizeof detail);
 		log_info("state", LOG_S("now", page_state_word(h.state)), LOG_E("cause", h.cause),
-				 LOG_S("process", process_name(h.process)));
+				 LOG_S("process", process_name(h.process)), LOG_S("detail", detail),
+				 LOG_S("runbook", h.cause == ERR_OK ? "" : err_runbook(h.cause)));
 	}
 	if (!watch.status_sent) {
-		health_line(h, line, sizeof line);
 		snprintf(status, sizeof status, "STATUS=%s", line);
 		watch.status_sent = notify_send(status);
 	}
@@ -152,7 +155,6 @@ watch_open(void)
 {
 	notify_open();
 	release_open(family.site);
-	watch.told.state = PAGE_STOPPING; /* so that the first state is told */
 	watch.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	watch.tick = event_new(family.base, -1, EV_PERSIST, on_tick, NULL);
 	if (!watch.tick)

@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/base/clock.h"
+#include "daemon/wire/page_account.h"
+
 #define STALE_MS     3000
 #define LINE_COLUMNS 80
 
@@ -172,6 +175,7 @@ page_health(const struct page *const *pages, unsigned n, int64_t mono_ms)
 	struct health worst = {PAGE_SERVING, ERR_OK, PROCESS_MONITOR};
 	unsigned seen = 0, gates = 0, gates_away = 0;
 	enum err of_hsm = ERR_OK;
+	const struct page *courier = NULL;
 	for (unsigned i = 0; i < n; i++) {
 		if (!pages[i])
 			continue;
@@ -179,6 +183,8 @@ page_health(const struct page *const *pages, unsigned n, int64_t mono_ms)
 		seen++;
 		if (pages[i]->process == PROCESS_HSM)
 			of_hsm = (enum err)atomic_load_explicit(&pages[i]->cause, memory_order_relaxed);
+		if (pages[i]->process == PROCESS_COURIER)
+			courier = pages[i];
 		gates += pages[i]->process == PROCESS_GATE;
 		gates_away += pages[i]->process == PROCESS_GATE && h.state == PAGE_SERVING && h.cause == ERR_PEER_AWAY;
 		if (rank(h) > rank(worst))
@@ -189,6 +195,8 @@ page_health(const struct page *const *pages, unsigned n, int64_t mono_ms)
 	/* the vault can only say that its broker is away; the broker says why */
 	if (worst.cause == ERR_HSM_AWAY && tells_why(of_hsm))
 		worst = (struct health){worst.state, of_hsm, PROCESS_HSM};
+	if (worst.cause == ERR_PROCESSOR_OUT && courier)
+		worst.outages = page_account_out(courier, &worst.outage);
 	/* one gate less is a warning, none is an outage */
 	struct health none = {PAGE_REFUSING, ERR_PEER_AWAY, PROCESS_GATE};
 	return gates && gates == gates_away && rank(none) > rank(worst) ? none : worst;
@@ -213,23 +221,63 @@ words_of(const char *code, char *out, size_t size)
 			*p = ' ';
 }
 
+/* A name is an operator's, and this goes to terminals; most: what does not fit ends in "…". */
+static void
+outage_words(const struct health *h, size_t most, char *out, size_t size)
+{
+	char name[PAGE_ACCOUNT_NAME_BYTES], others[32] = "";
+	const char *verb = h->outages > 1 ? "do" : "does";
+	size_t n = 0;
+	for (; h->outage.account[n] && n < most; n++)
+		name[n] = h->outage.account[n] >= 0x20 && h->outage.account[n] <= 0x7e ? h->outage.account[n] : '?';
+	name[n] = 0;
+	if (h->outages > 1)
+		snprintf(others, sizeof others, " and %u more", h->outages - 1);
+	snprintf(out, size, "processor %s%s%s %s not answer", name, h->outage.account[n] ? "…" : "", others, verb);
+}
+
+static void
+cause_words(const struct health *h, size_t name_most, char *out, size_t size)
+{
+	if (h->cause == ERR_PROCESSOR_OUT && h->outages)
+		outage_words(h, name_most, out, size);
+	else
+		words_of(err_code(h->cause), out, size);
+}
+
+void
+health_detail(struct health h, char *out, unsigned out_bytes)
+{
+	char words[160], since[CLOCK_TEXT_BYTES];
+	if (h.cause != ERR_PROCESSOR_OUT || !h.outages) {
+		snprintf(out, out_bytes, "%s", h.cause == ERR_OK ? "all well" : err_title(h.cause));
+		return;
+	}
+	outage_words(&h, sizeof h.outage.account, words, sizeof words);
+	clock_text(h.outage.since_wall_ms, since);
+	snprintf(out, out_bytes, "%s (%u %s since %.19sZ)", words, (unsigned)h.outage.failures,
+			 h.outage.failures == 1 ? "failure" : "failures", since);
+}
+
 void
 health_line(struct health h, char *out, unsigned out_bytes)
 {
 	static const char *const states[] = {"starting", "serving", "refusing effects", "sealed", "stopping"};
+	static const size_t name_most[] = {PAGE_ACCOUNT_NAME_BYTES,
+									   16}; /* a long name is cut before its step is left out */
 	const char *state = (unsigned)h.state <= PAGE_STOPPING ? states[h.state] : "?", *next = err_next(h.cause);
-	char cause[64], first[64];
+	char cause[160], first[64];
 
 	if (h.cause == ERR_OK) {
 		snprintf(out, out_bytes, "%s — %s", state, h.state == PAGE_SERVING ? "all well" : "see the journal");
 		return;
 	}
-	words_of(err_code(h.cause), cause, sizeof cause);
 	/* the first of these that fits: the whole next step, its first clause, the command that tells the rest */
 	snprintf(first, sizeof first, "%.*s", (int)strcspn(next, ",;:("), next);
 	const char *const steps[] = {next, first, "sallyport status"};
-	for (unsigned i = 0; i < 3; i++) {
-		snprintf(out, out_bytes, "%s — %s; %s", state, cause, steps[i]);
+	for (unsigned i = 0; i < 6; i++) {
+		cause_words(&h, name_most[i / 3], cause, sizeof cause);
+		snprintf(out, out_bytes, "%s — %s; %s", state, cause, steps[i % 3]);
 		if (columns(out) <= LINE_COLUMNS)
 			return;
 	}

@@ -33,6 +33,16 @@ struct page_histogram {
 
 #define PAGE_NOTE_WORDS 32
 #define PAGE_NOTE_BYTES ((unsigned)(PAGE_NOTE_WORDS * sizeof(uint64_t)))
+
+/* A processor account and its circuit breaker: on courier's page only, by page_account.h. */
+#define PAGE_ACCOUNTS           64
+#define PAGE_ACCOUNT_NAME_BYTES 64
+struct page_account {
+	char name[PAGE_ACCOUNT_NAME_BYTES]; /* written once, before accounts_n counts it */
+	_Atomic uint32_t breaker, failures; /* enum breaker_state: 0 closed, 1 open, 2 half-open; calls in a row */
+	_Atomic int64_t since_wall_ms, retry_mono_ms; /* the first of these; when it is probed */
+};
+
 #define PAGE_HISTOGRAMS 8
 struct page {
 	uint32_t magic, bytes;
@@ -51,6 +61,8 @@ struct page {
 	char user[32];
 	_Atomic uint64_t value[METRIC_MAX];
 	struct page_histogram histogram[PAGE_HISTOGRAMS]; /* by order of the HISTOGRAM rows in metric.def */
+	_Atomic uint32_t accounts_n;
+	struct page_account account[PAGE_ACCOUNTS];
 };
 
 void page_add(struct page *p, enum metric m, uint64_t n);
@@ -71,14 +83,24 @@ int metric_histogram(enum metric m);
  *   pages      array of n pages, NULL entries are processes that never came
  *   Worst state wins; a process without a heartbeat for 3 s counts as refusing with its own cause (ERR_VAULT_AWAY, …).
  */
+struct health_outage {
+	char account[PAGE_ACCOUNT_NAME_BYTES];
+	uint32_t breaker, failures;
+	int64_t since_wall_ms, retry_mono_ms;
+};
 struct health {
 	enum page_state state;
 	enum err cause;       /* ERR_OK: all well. May be set while serving: a warning (hsm_grace running) */
 	enum process process; /* whose cause it is */
+	/* for ERR_PROCESSOR_OUT: how many accounts do not answer, and the first of them */
+	unsigned outages;
+	struct health_outage outage;
 };
 struct health page_health(const struct page *const *pages, unsigned n, int64_t mono_ms);
 /* "serving — all well", "refusing effects — audit disk full; free space …" (≤ 80 columns). */
 void health_line(struct health h, char *out, unsigned out_bytes);
+/* The cause in a sentence, with its figures: "processor simulator does not answer (5 failures since …Z)". */
+void health_detail(struct health h, char *out, unsigned out_bytes);
 const char *page_state_word(enum page_state s);
 
 #endif

@@ -1,6 +1,6 @@
 # daemon/wire: frames, peers, the skeleton of every child process, the pages of counters and health.
 noinst_LIBRARIES += daemon/wire/libwire.a
-daemon_wire_libwire_a_SOURCES = daemon/wire/msg.h daemon/wire/msg.c daemon/wire/page.h daemon/wire/page.c daemon/wire/page_note.h daemon/wire/page_note.c \
+daemon_wire_libwire_a_SOURCES = daemon/wire/msg.h daemon/wire/msg.c daemon/wire/page.h daemon/wire/page.c daemon/wire/page_account.h daemon/wire/page_account.c daemon/wire/page_note.h daemon/wire/page_note.c \
 	daemon/wire/frame.h daemon/wire/frame.c daemon/wire/deadline.h daemon/wire/deadline.c \
 	daemon/wire/hub.h daemon/wire/hub.c daemon/wire/peer.h daemon/wire/peer.c daemon/wire/ask.h daemon/wire/proc.h daemon/wire/proc.c daemon/wire/proc_listen.c \
 	daemon/wire/client.h daemon/wire/client.c daemon/wire/jails.h daemon/wire/jails.c

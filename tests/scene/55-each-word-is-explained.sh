@@ -50,7 +50,9 @@ start
 # all over one connection: the appliance limits handshakes, and this is no test of them
 curl -sS --max-time 60 --cacert "$dir/ca.crt" --cert "$dir/clients/demo.crt" --key "$dir/clients/demo.key" \
 	$(printf "$base/problems/%s " $codes) >"$work/answers" 2>"$work/curl.err"
-check "the API's page of each code says the same" is "$(jq -cS . "$work/answers" | sort)" \
+check "the API's page of each code says the same" is "$(jq -cS 'del(.runbook)' "$work/answers" | sort)" \
 	"$(jq -cS '.pages[] | select(.object=="problem_type") | del(.cause, .exit_code, .runbook)' "$work/pages" | sort)"
+check "… and names the same runbooks" is "$(jq -r 'select(.runbook) | "\(.code) \(.runbook)"' "$work/answers" | grep -v ' sallyport-operations$' | sort)" \
+	"$(jq -r '.pages[] | select(.object=="problem_type" and .runbook != "") | "\(.code) sallyport-\(.runbook | sub(".*/"; "") | sub(".md$"; ""))"' "$work/pages" | sort)"
 check "… of as many codes" is "$(jq -c . "$work/answers" | wc -l)" "$(printf '%s\n' "$codes" | wc -l)"
 end

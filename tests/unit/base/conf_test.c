@@ -286,6 +286,28 @@ numbers_that_contradict_are_named(void **state)
 }
 
 static void
+the_simulator_is_out_in_a_test_only(void **state)
+{
+	char dir[] = "/tmp/sallyport-conf-XXXXXX", path[64];
+	uint8_t end = 0;
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	put(dir, "sallyport.conf", "mode = test\nsimulator.outage = refused\n");
+	assert_int_equal(conf_load(c, dir, &problems), ERR_OK);
+	put(dir, "sallyport.conf", "mode = live\nsimulator.outage = none\n");
+	assert_int_equal(conf_load(c, dir, &problems), ERR_OK);
+	put(dir, "sallyport.conf", "mode = live\nsimulator.outage = refused\n");
+	assert_int_equal(conf_load(c, dir, &problems), ERR_CONFIG);
+	assert_int_equal(buf_add(&problems, &end, 1), ERR_OK);
+	assert_string_equal(
+		(const char *)buf_at(&problems),
+		"sallyport.conf:2: simulator.outage: refused contradicts mode = live: nobody makes a live processor "
+		"be out; allowed: none while mode is live\n");
+	snprintf(path, sizeof path, "rm -r %s", dir);
+	assert_int_equal(system(path), 0);
+}
+
+static void
 what_could_be_a_number_of_a_card_is_not_repeated(void **state)
 {
 	(void)state;
@@ -308,6 +330,7 @@ main(void)
 		T(directories_are_read_in_order),
 		T(what_may_not_be_read_is_not_missing),
 		T(numbers_that_contradict_are_named),
+		T(the_simulator_is_out_in_a_test_only),
 		T(what_could_be_a_number_of_a_card_is_not_repeated),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

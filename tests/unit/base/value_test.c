@@ -432,6 +432,11 @@ errors_have_all_that_people_need(void **state)
 			assert_string_not_equal(err_code(e), err_code(k));
 	}
 	assert_string_equal(err_code((enum err)9999), "internal_error");
+	/* what an operator has to do has a page; what a client did wrong has none */
+	for (unsigned e = ERR_OK + 1; e < ERR_MAX; e++)
+		assert_int_equal(strncmp(err_runbook(e), "sallyport-", 10) == 0, err_http(e) >= 500);
+	assert_string_equal(err_runbook(ERR_HSM_PIN_MISSING), "sallyport-sealed");
+	assert_string_equal(err_runbook(ERR_ROLLBACK), "sallyport-operations");
 }
 
 static void

@@ -489,6 +489,71 @@ a_full_disk_charges_nothing(void **state)
 	assert_int_equal(inquire("disk").answer[0].outcome, sp_OUTCOME_APPROVED);
 }
 
+/* ── out ── */
+
+static void
+outage(const char *mode, const char *how)
+{
+	assert_int_equal(conf_set(conf, CONF_MODE, mode), ERR_OK);
+	assert_int_equal(conf_set(conf, CONF_SIM_OUTAGE, how), ERR_OK);
+	gw_simulator.reload(conf);
+}
+
+static void
+an_outage_is_of_every_card_and_its_effects_are_in_the_books(void **state)
+{
+	static const struct {
+		const char *how;
+		sp_outcome outcome;
+		enum err cause;
+		bool reaches;
+	} rows[] = {
+		{"refused", sp_OUTCOME_RETRYABLE, ERR_PROCESSOR_AWAY, false},
+		{"silent", sp_OUTCOME_UNKNOWN, ERR_DEADLINE, false},
+		{"lost", sp_OUTCOME_UNKNOWN, ERR_DEADLINE, true},
+		{"garbled", sp_OUTCOME_UNKNOWN, ERR_PROTOCOL, true},
+	};
+	char key[32];
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		unsigned lines = lines_in_file();
+		snprintf(key, sizeof key, "out-%zu", i);
+		outage("test", rows[i].how);
+		for (unsigned twice = 0; twice < 2; twice++) {
+			struct seen s = pay(key, "4242424242424242", 70);
+			assert_int_equal(s.n, 1);
+			assert_int_equal(s.answer[0].outcome, rows[i].outcome);
+			assert_int_equal(s.answer[0].cause, rows[i].cause);
+			assert_false(s.answer[0].scripted);
+		}
+		assert_int_equal(lines_in_file(), lines + rows[i].reaches); /* the same key, the same charge */
+		assert_int_equal(inquire(key).answer[0].outcome, rows[i].outcome);
+		outage("test", "none");
+		assert_int_equal(inquire(key).answer[0].outcome, rows[i].reaches ? sp_OUTCOME_APPROVED : sp_OUTCOME_NOT_FOUND);
+		assert_int_equal(pay(key, "4242424242424242", 70).answer[0].outcome, sp_OUTCOME_APPROVED);
+		assert_int_equal(lines_in_file(), lines + 1);
+	}
+}
+
+static void
+in_live_mode_there_is_no_such_switch(void **state)
+{
+	(void)state;
+	outage("live", "refused");
+	assert_int_equal(pay("live", "4242424242424242", 70).answer[0].outcome, sp_OUTCOME_APPROVED);
+	outage("test", "none");
+}
+
+static void
+what_a_test_value_plays_is_marked_as_played(void **state)
+{
+	(void)state;
+	assert_true(pay("played-1", "4000009900000202", 70).answer[0].scripted); /* a timeout */
+	assert_true(pay("played-2", "4000009900000269", 70).answer[0].scripted); /* away */
+	assert_false(pay("played-3", "4242424242424242", 70).answer[0].scripted);
+	assert_false(pay("played-4", "4000000000000002", 70).answer[0].scripted); /* a decline is an answer */
+}
+
 int
 main(void)
 {
@@ -504,6 +569,9 @@ main(void)
 		cmocka_unit_test(a_cut_off_line_is_dropped_and_a_damaged_one_is_refused),
 		cmocka_unit_test(a_key_that_could_break_the_line_charges_nothing),
 		cmocka_unit_test(a_full_disk_charges_nothing),
+		cmocka_unit_test(an_outage_is_of_every_card_and_its_effects_are_in_the_books),
+		cmocka_unit_test(in_live_mode_there_is_no_such_switch),
+		cmocka_unit_test(what_a_test_value_plays_is_marked_as_played),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -17,6 +17,7 @@
 #include "daemon/desk/desk_status.h"
 #include "daemon/desk/members.h"
 #include "daemon/desk/relay.h"
+#include "daemon/wire/page_account.h"
 #include "daemon/wire/page_note.h"
 #include "daemon/wire/proc.h"
 #include "policy/schema/wire.pb.h"
@@ -404,6 +405,23 @@ status_adds_up_the_pages(void **state)
 			seen++;
 		}
 	assert_int_equal(seen, 6);
+	/* the courier's page tells of processors */
+	struct health_outage out = {.breaker = 1, .failures = 6, .since_wall_ms = 5000, .retry_mono_ms = 350};
+	b.process = PROCESS_COURIER;
+	atomic_store(&a.cause, ERR_OK);
+	atomic_store(&a.state, PAGE_SERVING);
+	atomic_store(&b.cause, ERR_PROCESSOR_OUT);
+	page_account_set(&b, page_account_place(&b, "stripe:eu"), &out);
+	desk_status_fill(pages, 3, 1000, 100, &rep);
+	assert_string_equal(rep.runbook, "sallyport-processor-outage");
+	assert_string_equal(rep.detail, "processor stripe:eu does not answer (6 failures since 1970-01-01T00:00:05Z)");
+	assert_int_equal(rep.accounts_count, 1);
+	assert_string_equal(rep.accounts[0].account, "stripe:eu");
+	assert_int_equal(rep.accounts[0].retry_in_ms, 250);
+	memset(&b.account, 'x', sizeof b.account);
+	atomic_store(&b.accounts_n, PAGE_ACCOUNTS);
+	desk_status_fill(pages, 3, 1000, 100, &rep);
+	assert_int_equal(rep.accounts_count, PAGE_ACCOUNTS);
 	/* it fits into its message whatever the figures are */
 	pb_ostream_t size = PB_OSTREAM_SIZING;
 	assert_true(pb_encode(&size, &sp_status_rep_msg, &rep));

@@ -76,6 +76,12 @@ proc_page_of(enum process p, unsigned index)
 	return index == 0 ? q : NULL;
 }
 
+struct page *
+fake_page(enum process p)
+{
+	return &other_pages[p];
+}
+
 bool
 proc_init_mode(void)
 {

@@ -35,5 +35,6 @@ void fake_turn(void);
 void fake_pass_ms(int64_t ms); /* the clocks go on, and a tick runs */
 void fake_on_turn(void (*turn)(void), void (*tick)(void));
 enum page_state fake_state(void);
+struct page *fake_page(enum process p); /* what that process says of itself */
 
 #endif

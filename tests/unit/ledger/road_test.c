@@ -16,6 +16,7 @@
 #include "daemon/ledger/read.h"
 #include "daemon/ledger/recover.h"
 #include "daemon/ledger/result.h"
+#include "daemon/wire/page_account.h"
 #include "tests/unit/ledger/fake_wire.h"
 #include "tests/unit/ledger/shop.h"
 
@@ -591,6 +592,52 @@ never_sent_is_failed_not_unknown(void **state)
 	drop_asks(MSG_close_authorization);
 }
 
+static void
+while_a_processor_is_out_nothing_new_is_begun_and_what_is_begun_goes_on(void **state)
+{
+	char payment[32];
+	sp_payment_operate_rep operated;
+	sp_job_req job;
+	(void)state;
+	authorized(payment, 2600, true);
+	struct page *courier = fake_page(PROCESS_COURIER);
+	struct health_outage out = {.breaker = 1, .failures = 5};
+	page_account_set(courier, page_account_place(courier, "simulator"), &out);
+	sp_payment_create_req req = payment_req(++keys, 2500, true);
+	for (unsigned i = 0; i < 3; i++, out.breaker = 2) { /* half-open is out, too */
+		struct call *c = fake_call(MSG_payment_create, pay_create, &req);
+		assert_int_equal(fake_err(c), ERR_PROCESSOR_OUT);
+		fake_done(c);
+		page_account_set(courier, 0, &out);
+	}
+	/* before any effect: no grant, no job, no attempt */
+	assert_int_equal(fake_open(MSG_lodge), 0);
+	assert_int_equal(fake_open(MSG_job), 0);
+	assert_int_equal(flight_count(), 0);
+	assert_int_equal(operate(payment, sp_KIND_CAPTURE, 2600, true, sp_OUTCOME_APPROVED, &operated), ERR_OK);
+	/* another account is another matter */
+	out.breaker = 1;
+	page_account_set(courier, page_account_place(courier, "simulator:b"), &out);
+	out.breaker = 0;
+	page_account_set(courier, 0, &out);
+	struct call *c = create(&req, &job); /* the same key: it was never kept */
+	sp_result_req r = result_of(&job, sp_OUTCOME_APPROVED);
+	assert_true(courier_reports(&r));
+	assert_int_equal(fake_err(c), ERR_OK);
+	fake_done(c);
+	/* a repeat is answered from what is there, whatever the processor does */
+	out.breaker = 1;
+	page_account_set(courier, 0, &out);
+	c = fake_call(MSG_payment_create, pay_create, &req);
+	assert_int_equal(fake_err(c), ERR_OK);
+	assert_true(((const sp_payment_create_rep *)fake_rep(c))->replayed);
+	fake_done(c);
+	out.breaker = 0;
+	page_account_set(courier, 0, &out);
+	page_account_set(courier, 1, &out);
+	drop_asks(MSG_close_authorization);
+}
+
 /* Whatever kept it from being committed: nobody else comes back to what we concluded ourselves. */
 static void
 a_conclusion_that_fails_is_come_to_again(void **state)
@@ -787,6 +834,7 @@ main(void)
 		cmocka_unit_test(what_stops_a_second_attempt_says_nothing_of_the_first),
 		cmocka_unit_test(a_repeated_operation_that_gets_nowhere_is_unknown),
 		cmocka_unit_test(never_sent_is_failed_not_unknown),
+		cmocka_unit_test(while_a_processor_is_out_nothing_new_is_begun_and_what_is_begun_goes_on),
 		cmocka_unit_test(a_conclusion_that_fails_is_come_to_again),
 		cmocka_unit_test(a_retryable_answer_is_tried_again_with_the_same_key),
 		cmocka_unit_test(what_the_courier_has_no_room_for_waits_and_goes_in_order),

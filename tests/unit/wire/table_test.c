@@ -13,6 +13,7 @@
 #include "daemon/wire/deadline.h"
 #include "daemon/wire/frame.h"
 #include "daemon/wire/page.h"
+#include "daemon/wire/page_account.h"
 #include "daemon/wire/page_note.h"
 
 static void
@@ -343,6 +344,78 @@ the_health_line_fits_a_terminal(void **state)
 	assert_string_equal(line, "refusing effects — audit unavailable; free space on the appliance's disk");
 }
 
+static void
+one_place_for_each_account(struct page *p)
+{
+	char name[PAGE_ACCOUNT_NAME_BYTES + 1];
+	memset(p, 0, sizeof *p);
+	for (int i = 0; i < PAGE_ACCOUNTS; i++) {
+		snprintf(name, sizeof name, "n%d", i);
+		assert_int_equal(page_account_place(p, name), i);
+		assert_int_equal(page_account_place(p, name), i);
+	}
+	assert_int_equal(page_account_place(p, "one too many"), -1);
+	memset(p, 0, sizeof *p);
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = 0;
+	assert_int_equal(page_account_place(p, name), -1); /* too long for its place */
+	/* a writer gone mad does not lead a reader astray */
+	p->accounts_n = UINT32_MAX;
+	memset(p->account, 'x', sizeof p->account);
+	struct health_outage out;
+	assert_true(page_account_read(p, PAGE_ACCOUNTS - 1, &out));
+	assert_int_equal(strlen(out.account), sizeof out.account - 1);
+	assert_false(page_account_read(p, PAGE_ACCOUNTS, &out));
+}
+
+static void
+a_processor_outage_is_told_by_name_and_with_its_figures(void **state)
+{
+	static const struct {
+		const char *accounts[3];
+		unsigned out; /* how many of them do not answer */
+		const char *line, *detail;
+	} rows[] = {
+		{{"simulator"},
+		 1,
+		 "serving — processor simulator does not answer; man sallyport-processor-outage",
+		 "processor simulator does not answer (7 failures since 2026-11-29T03:00:01Z)"},
+		{{"well", "stripe:eu", "adyen"},
+		 3,
+		 "serving — processor well and 2 more do not answer; sallyport status",
+		 "processor well and 2 more do not answer (7 failures since 2026-11-29T03:00:01Z)"},
+		{{"a-connector:an-account-of-a-very-long-name-that-fits-no-line"},
+		 1,
+		 "serving — processor a-connector:an-a… does not answer; sallyport status",
+		 "processor a-connector:an-account-of-a-very-long-name-that-fits-no-line does not answer (7 failures since "
+		 "2026-11-29T03:00:01Z)"},
+		{{"bad\x1bname"},
+		 1,
+		 "serving — processor bad?name does not answer; man sallyport-processor-outage",
+		 "processor bad?name does not answer (7 failures since 2026-11-29T03:00:01Z)"},
+	};
+	static struct page p;
+	char text[256];
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct page *list[] = {&p};
+		struct health_outage one = {.breaker = 1, .failures = 7, .since_wall_ms = INT64_C(1795921201000)};
+		memset(&p, 0, sizeof p);
+		p.process = PROCESS_COURIER;
+		p.state = PAGE_SERVING;
+		p.cause = ERR_PROCESSOR_OUT;
+		for (unsigned k = 0; k < 3 && rows[i].accounts[k]; k++)
+			page_account_set(&p, page_account_place(&p, rows[i].accounts[k]), &one);
+		struct health h = page_health(list, 1, 0);
+		assert_int_equal(h.outages, rows[i].out);
+		health_line(h, text, sizeof text);
+		assert_string_equal(text, rows[i].line);
+		health_detail(h, text, sizeof text);
+		assert_string_equal(text, rows[i].detail);
+	}
+	one_place_for_each_account(&p);
+}
+
 int
 main(void)
 {
@@ -355,6 +428,7 @@ main(void)
 		cmocka_unit_test(a_note_is_read_whole_or_not_at_all),
 		cmocka_unit_test(the_worst_state_is_the_appliances),
 		cmocka_unit_test(the_health_line_fits_a_terminal),
+		cmocka_unit_test(a_processor_outage_is_told_by_name_and_with_its_figures),
 	};
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
