@@ -171,6 +171,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	struct account *a = arg;
 	(void)fd, (void)what;
 	take(a, a->breaker.state == BREAKER_HALF_OPEN ? BREAKER_PROBE_FAILED : BREAKER_DUE, 0);
+	/* the loop's clock stands still during a turn: a timer may come before its time by ours */
+	if (a->breaker.state == BREAKER_OPEN && !event_pending(&a->timer, EV_TIMEOUT, NULL))
+		timer_set(a, a->breaker.retry_ms - clock_mono_ms() + 1);
 }
 
 static void

@@ -159,7 +159,7 @@ desk_status_fill(const struct page *const *pages, unsigned n, int64_t wall_ms, i
 	health_line(health, out->line, sizeof out->line);
 	snprintf(out->cause_code, sizeof out->cause_code, "%s", err_code(health.cause));
 	health_detail(health, out->detail, sizeof out->detail);
-	snprintf(out->next, sizeof out->next, "%s", err_next(health.cause));
+	snprintf(out->next, sizeof out->next, "%s", health_next(health));
 	snprintf(out->runbook, sizeof out->runbook, "%s", health.cause == ERR_OK ? "" : err_runbook(health.cause));
 	out->at_ms = wall_ms;
 	for (unsigned i = 0; i < n && out->processes_count < sizeof out->processes / sizeof *out->processes; i++)

@@ -35,7 +35,7 @@ send_health(struct request *r, bool failing_only)
 	if (h.cause) {
 		writer_text(w, "code", err_code(h.cause));
 		writer_text(w, "detail", detail);
-		writer_text(w, "next", err_next(h.cause));
+		writer_text(w, "next", health_next(h));
 		writer_text(w, "runbook", err_runbook(h.cause));
 	}
 	writer_bool(w, "livemode", strcmp(conf_text(proc_conf(), CONF_MODE), "live") == 0);

@@ -6,7 +6,10 @@
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
 #include "daemon/ledger/attempt.h"
+#include "daemon/ledger/effects.h"
 #include "daemon/ledger/ledger.h"
+
+#define OUTAGE_WAIT_MS 1000 /* till we look again whether the processor answers */
 
 static int64_t next_due_ms = INT64_MAX; /* wall; the earliest row that may be due */
 
@@ -31,6 +34,11 @@ take_due(void *arg, const struct attempt *a)
 		return ERR_OK;
 	if (a->next_try_ms > due->now_ms) {
 		due->next_ms = a->next_try_ms < due->next_ms ? a->next_try_ms : due->next_ms;
+		return ERR_OK;
+	}
+	/* a processor that is known not to answer is asked when it does: each question counts towards the last one */
+	if (effects_processor(a->account) != ERR_OK) {
+		due->next_ms = due->now_ms + OUTAGE_WAIT_MS < due->next_ms ? due->now_ms + OUTAGE_WAIT_MS : due->next_ms;
 		return ERR_OK;
 	}
 	if (due->n == due->room) {

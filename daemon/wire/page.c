@@ -245,6 +245,13 @@ cause_words(const struct health *h, size_t name_most, char *out, size_t size)
 		words_of(err_code(h->cause), out, size);
 }
 
+const char *
+health_next(struct health h)
+{
+	/* the client repeats; the operator can only look after the processor, and that takes a page */
+	return h.cause == ERR_PROCESSOR_OUT ? "man sallyport-processor-outage" : err_next(h.cause);
+}
+
 void
 health_detail(struct health h, char *out, unsigned out_bytes)
 {
@@ -265,7 +272,7 @@ health_line(struct health h, char *out, unsigned out_bytes)
 	static const char *const states[] = {"starting", "serving", "refusing effects", "sealed", "stopping"};
 	static const size_t name_most[] = {PAGE_ACCOUNT_NAME_BYTES,
 									   16}; /* a long name is cut before its step is left out */
-	const char *state = (unsigned)h.state <= PAGE_STOPPING ? states[h.state] : "?", *next = err_next(h.cause);
+	const char *state = (unsigned)h.state <= PAGE_STOPPING ? states[h.state] : "?", *next = health_next(h);
 	char cause[160], first[64];
 
 	if (h.cause == ERR_OK) {

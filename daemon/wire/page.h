@@ -99,6 +99,8 @@ struct health {
 struct health page_health(const struct page *const *pages, unsigned n, int64_t mono_ms);
 /* "serving — all well", "refusing effects — audit disk full; free space …" (≤ 80 columns). */
 void health_line(struct health h, char *out, unsigned out_bytes);
+/* What the operator does next: the error's next step, but where that is the client's. */
+const char *health_next(struct health h);
 /* The cause in a sentence, with its figures: "processor simulator does not answer (5 failures since …Z)". */
 void health_detail(struct health h, char *out, unsigned out_bytes);
 const char *page_state_word(enum page_state s);

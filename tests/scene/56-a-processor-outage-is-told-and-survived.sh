@@ -100,6 +100,7 @@ check "… also to programs" is "$(jq -r '.processors[0] | "\(.account) \(.answe
 before=$(sallyport --dir "$dir" --json payment list --limit 1 | jq -r '.payments[0].id')
 pay_once held 1234
 check "a new authorization is refused, typed, to be repeated" is "$status $(member code) $(member retryable) $(member category)" "503 processor_unavailable true processor"
+check "… the client is told what it can do" has "$(member detail)" "with the same idempotency key"
 check "… with a time to come back" bash -c "printf '%s' '$headers' | grep -qiE '^retry-after: ([1-9]|[12][0-9]|3[01])$'"
 check "… and leaves no payment" is "$(sallyport --dir "$dir" --json payment list --limit 50 | jq '[.payments[] | select(.amount_minor == 1234 or .amount == 1234)] | length')" 0
 tokenize 5555555555554444

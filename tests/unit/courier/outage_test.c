@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/audit/leaf.h"
 #include "daemon/base/clock.h"
@@ -185,6 +186,27 @@ a_probe_that_is_answered_brings_it_back_without_traffic(void **state)
 	assert_int_equal(atomic_load(&page.cause), ERR_OK);
 }
 
+/* The loop's clock stands still during a turn: a timer set late in a long one comes early by ours. */
+static void
+fail_late_in_a_turn(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	usleep(80000);
+	silence(arg, &asked);
+}
+
+static void
+a_timer_that_comes_early_is_set_again(void **state)
+{
+	char account[] = "asked:late";
+	struct timeval at_once = {0, 0};
+	(void)state;
+	answered_from = 0;
+	assert_int_equal(event_base_once(base, -1, EV_TIMEOUT, fail_late_in_a_turn, account, &at_once), 0);
+	wait_for(account, false);
+	wait_for(account, true);
+}
+
 static void
 accounts_are_apart_and_the_last_one_back_ends_the_words(void **state)
 {
@@ -259,6 +281,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_silence_counts),
 		cmocka_unit_test(a_probe_that_is_answered_brings_it_back_without_traffic),
+		cmocka_unit_test(a_timer_that_comes_early_is_set_again),
 		cmocka_unit_test(accounts_are_apart_and_the_last_one_back_ends_the_words),
 		cmocka_unit_test(where_nothing_can_be_asked_the_next_payment_is_the_probe),
 		cmocka_unit_test(a_stop_is_not_taken_back),

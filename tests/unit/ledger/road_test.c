@@ -638,6 +638,33 @@ while_a_processor_is_out_nothing_new_is_begun_and_what_is_begun_goes_on(void **s
 	drop_asks(MSG_close_authorization);
 }
 
+static void
+inquiries_wait_for_a_processor_that_is_out(void **state)
+{
+	sp_job_req job;
+	(void)state;
+	struct page *courier = fake_page(PROCESS_COURIER);
+	struct health_outage out = {.breaker = 1, .failures = 5};
+	sp_payment_create_req req = payment_req(++keys, 2700, true);
+	struct call *c = create(&req, &job);
+	fake_pass_ms(24100);
+	assert_int_equal(fake_err(c), ERR_PAYMENT_UNKNOWN);
+	fake_done(c);
+	int place = page_account_place(courier, "simulator");
+	page_account_set(courier, place, &out);
+	for (unsigned i = 0; i < 60; i++) /* longer than any of its pauses would have been */
+		fake_pass_ms(1000);
+	assert_int_equal(fake_open(MSG_job), 0);
+	out.breaker = 0;
+	page_account_set(courier, place, &out);
+	fake_pass_ms(1100);
+	sp_job_req inquiry = courier_takes_the_job();
+	assert_int_equal(inquiry.kind, sp_JOB_INQUIRE);
+	sp_result_req r = result_of(&inquiry, sp_OUTCOME_NOT_FOUND);
+	assert_true(courier_reports(&r));
+	drop_asks(MSG_close_authorization);
+}
+
 /* Whatever kept it from being committed: nobody else comes back to what we concluded ourselves. */
 static void
 a_conclusion_that_fails_is_come_to_again(void **state)
@@ -835,6 +862,7 @@ main(void)
 		cmocka_unit_test(a_repeated_operation_that_gets_nowhere_is_unknown),
 		cmocka_unit_test(never_sent_is_failed_not_unknown),
 		cmocka_unit_test(while_a_processor_is_out_nothing_new_is_begun_and_what_is_begun_goes_on),
+		cmocka_unit_test(inquiries_wait_for_a_processor_that_is_out),
 		cmocka_unit_test(a_conclusion_that_fails_is_come_to_again),
 		cmocka_unit_test(a_retryable_answer_is_tried_again_with_the_same_key),
 		cmocka_unit_test(what_the_courier_has_no_room_for_waits_and_goes_in_order),

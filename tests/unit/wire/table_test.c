@@ -408,6 +408,7 @@ a_processor_outage_is_told_by_name_and_with_its_figures(void **state)
 			page_account_set(&p, page_account_place(&p, rows[i].accounts[k]), &one);
 		struct health h = page_health(list, 1, 0);
 		assert_int_equal(h.outages, rows[i].out);
+		assert_string_equal(health_next(h) + sizeof "man", err_runbook(ERR_PROCESSOR_OUT));
 		health_line(h, text, sizeof text);
 		assert_string_equal(text, rows[i].line);
 		health_detail(h, text, sizeof text);
