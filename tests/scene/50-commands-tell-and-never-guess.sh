@@ -148,22 +148,57 @@ check "… with 5" is "$code" 5
 pkill -CONT -f "$dir" 2>/dev/null; kill -CONT $(pgrep -P "$daemon") 2>/dev/null
 wait_until 50 sallyport --dir "$dir" status
 
-# each next step that names a command names one that exists
-python3 - "$top/policy/error.def" <<P >"$work/next" 2>&1
-import re, sys
-commands = """$commands""".split("\n")
+# each next step that names a command names it whole: its words, what follows them, its flags
+cat >"$work/steps.py" <<'P'
+import json, re, subprocess, sys
+page = json.loads(subprocess.run(["sallyport", "--json", "help"], capture_output=True, text=True).stdout)
+commands = {c["command"]: c for c in page["commands"]}
+common = {f["flag"].split(" ")[0] for f in page["flags"]}
+# what a sentence says of a command; anything else behind its words would be an argument
+SAYS = {"tells", "names", "shows", "says"}
+
+
+OTHERS = re.compile(r"\b(journalctl|systemctl|dpkg|apt-get|useradd)\b[^;:,()]*")
+
+
+def wrong(step):
+    step = OTHERS.sub("", step)  # programs that are not ours
+    for flag in re.findall(r"(?<![\w-])--[a-z-]+", step):
+        if not any(flag in common or flag in [f["flag"] for f in c["flags"]] for c in commands.values()):
+            yield f"no command takes {flag}"
+    for named in re.findall(r"(?<![/-])\bsallyport ([^;:,()]*)", step):
+        words = named.split()
+        fits = [c for c in commands if words[: len(c.split())] == c.split()]
+        if not fits:
+            yield f"there is no command `{named.strip()}`"
+            continue
+        c = commands[max(fits, key=len)]
+        rest = words[len(c["command"].split()) :]
+        flags = common | {f["flag"] for f in c["flags"]}
+        takes = {f["flag"] for f in c["flags"] if f["value"]}
+        if rest and rest[0] in SAYS:
+            continue
+        for i, w in enumerate(rest):
+            if w.startswith("--") and w not in flags:
+                yield f"`{c['command']}` does not take {w}"
+            elif not w.startswith("--") and not (i and rest[i - 1] in takes) and not c["arguments"]:
+                yield f"`{c['command']}` takes no {w}"
+
+
 for line in open(sys.argv[1]):
     m = re.match(r'ERR\((\w+),.*"([^"]*)"\)', line)
     if not m:
         continue
     if not m.group(2).strip():
         print(m.group(1), "has no next step")
-    for named in re.findall(r"sallyport ((?:[a-z]+ ?)+)", m.group(2)):
-        words = named.split()
-        if not any(words[: len(c.split())] == c.split() or c.split()[0] == words[0] for c in commands):
-            print(m.group(1), "names", named)
+    for w in wrong(m.group(2)):
+        print(m.group(1), w)
 P
+python3 "$work/steps.py" "$top/policy/error.def" >"$work/next" 2>&1
 check "each error's next step exists" is "$(cat "$work/next")" ""
+printf 'ERR(%s, x, 500, x, NO, INFO, "x", "%s")\n' A 'sallyport config frobnicate' B 'sallyport client' C 'sallyport status --frob' D 'try --frobnicate' E 'sallyport status now' \
+	F 'sallyport config check' G 'sallyport status names it' H 'register it: sallyport client add' I 'sallyport doctor, when it is well' >"$work/planted.def"
+check "… and each that does not is found" is "$(python3 "$work/steps.py" "$work/planted.def" | cut -c1 | uniq | tr -d '\n')" ABCDE
 stop
 
 printf 'software-hsm = yes\nyes = yes\nlisten = 127.0.0.1:1\n' >"$work/answers"
