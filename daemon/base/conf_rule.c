@@ -4,14 +4,16 @@
 #include <string.h>
 
 enum relation { AT_MOST, AT_LEAST, BELOW, NONE_BUT_IN_TEST };
+enum held { TO_PRESET, TO_WRITTEN };
 
 static const struct rule {
 	enum conf_key key;
 	enum relation relation;
 	enum conf_key other;
+	enum held held;
 	const char *why;
 } rules[] = {
-#define RULE(ID, relation, OTHER, why) {CONF_##ID, relation, CONF_##OTHER, why},
+#define RULE(ID, relation, OTHER, held, why) {CONF_##ID, relation, CONF_##OTHER, held, why},
 #include "policy/config_rule.def"
 #undef RULE
 };
@@ -37,7 +39,8 @@ conf_rule_check(const struct conf *c, struct buf *problems)
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
 		const struct rule *r = &rules[i];
 		const char *from = conf_origin(c, r->key);
-		if (strcmp(from, CONF_PRESET) == 0 || holds(c, r))
+		bool written = strcmp(conf_origin(c, r->other), CONF_PRESET) != 0;
+		if (strcmp(from, CONF_PRESET) == 0 || (r->held == TO_WRITTEN && !written) || holds(c, r))
 			continue;
 		e = ERR_CONFIG;
 		if (problems && buf_printf(problems, "%s: %s: %s contradicts %s = %s: %s; allowed: %s %s\n", from,

@@ -90,6 +90,7 @@ ask_create(struct request *r, uint32_t deadline_ms)
 	struct payment_in *in = r->state;
 	struct peer *ledger = proc_peer(PROCESS_LEDGER, 0);
 
+	request_waits(r, PROCESS_LEDGER);
 	return ledger ? ask_payment_create(ledger, &in->req, deadline_ms, operation_payment_done, r) : ERR_LEDGER_AWAY;
 }
 
@@ -198,6 +199,7 @@ on_got(void *arg, enum err e, const void *answer)
 		request_fail(r, e ? request_peer_error(e, PROCESS_LEDGER) : ERR_PROTOCOL);
 		return;
 	}
+	request_about(r, rep->payment.id);
 	render_object(request_writer(), NULL, &render_payment, &rep->payment);
 	request_send(r, 200);
 }
@@ -209,6 +211,7 @@ act_get(struct request *r)
 	struct peer *ledger = proc_peer(PROCESS_LEDGER, 0);
 	enum err e = str_set(req.id, sizeof(req.id), r->object);
 
+	request_waits(r, PROCESS_LEDGER);
 	if (!e)
 		e = ledger ? ask_payment_get(ledger, &req, OPERATION_READ_DEADLINE_MS, on_got, r) : ERR_LEDGER_AWAY;
 	if (e)
@@ -275,6 +278,7 @@ act_refunds(struct request *r)
 	struct peer *ledger = proc_peer(PROCESS_LEDGER, 0);
 	enum err e = str_set(req.payment, sizeof(req.payment), r->object);
 
+	request_waits(r, PROCESS_LEDGER);
 	req.query.limit = 10;
 	if (!request_read(r, &req.query))
 		return;
@@ -291,6 +295,7 @@ act_events(struct request *r)
 	struct peer *ledger = proc_peer(PROCESS_LEDGER, 0);
 	enum err e = str_set(req.payment, sizeof(req.payment), r->object);
 
+	request_waits(r, PROCESS_LEDGER);
 	req.query.limit = 100;
 	if (!request_read(r, &req.query))
 		return;

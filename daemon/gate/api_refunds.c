@@ -26,6 +26,7 @@ act_get(struct request *r)
 	struct peer *ledger = proc_peer(PROCESS_LEDGER, 0);
 	enum err e = str_set(req.id, sizeof(req.id), r->object);
 
+	request_waits(r, PROCESS_LEDGER);
 	if (!e)
 		e = ledger ? ask_refund_get(ledger, &req, OPERATION_READ_DEADLINE_MS, on_got, r) : ERR_LEDGER_AWAY;
 	else

@@ -141,6 +141,7 @@ act_get(struct request *r)
 	struct peer *ledger = proc_peer(PROCESS_LEDGER, 0);
 	enum err e = str_set(req.token, sizeof(req.token), r->object);
 
+	request_waits(r, PROCESS_LEDGER);
 	if (e)
 		e = ERR_TOKEN_NOT_FOUND;
 	else
@@ -170,6 +171,7 @@ act_delete(struct request *r)
 	struct peer *ledger = proc_peer(PROCESS_LEDGER, 0);
 	enum err e = str_set(req.token, sizeof(req.token), r->object);
 
+	request_waits(r, PROCESS_LEDGER);
 	if (e)
 		e = ERR_TOKEN_NOT_FOUND;
 	else

@@ -77,6 +77,7 @@ card_send(struct request *r, struct card *c, sp_tokenize_req *req, peer_done_fn 
 	req->has_caller = true;
 	req->caller = r->caller;
 	(void)memcpy(req->client, r->client->name, sizeof(req->client));
+	request_waits(r, PROCESS_VAULT);
 	if (vault)
 		e = ask_tokenize(vault, req, VAULT_DEADLINE_MS, done, r);
 	mem_wipe(c, sizeof(*c));

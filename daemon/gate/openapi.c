@@ -302,8 +302,8 @@ write_nested_shapes(struct writer *w, const struct shape *s, const struct shape 
 static void
 write_components(struct writer *w)
 {
-	static const struct object *const objects[] = {&render_token, &render_payment, &render_capture, &render_refund,
-												   &render_event};
+	static const struct object *const objects[] = {&render_token,  &render_payment, &render_capture,
+												   &render_refund, &render_event,   &render_request};
 	const struct shape *done[32];
 	size_t n = 0;
 

@@ -48,6 +48,7 @@ on_again(evutil_socket_t fd, short what, void *arg)
 	if (!request_alive(r))
 		return;
 	r->asked_again = true;
+	request_waits(r, PROCESS_LEDGER);
 	if (left_ms(r) > 0)
 		e = r->ask(r, (uint32_t)left_ms(r));
 	if (e && !operation_again(r, e))
@@ -69,6 +70,7 @@ enum err
 operation_ask(struct request *r, enum err (*ask)(struct request *r, uint32_t deadline_ms))
 {
 	r->ask = ask;
+	request_waits(r, PROCESS_LEDGER);
 	return ask(r, operation_deadline_ms());
 }
 
@@ -160,8 +162,11 @@ operation_payment_done(void *arg, enum err e, const void *answer)
 	if (!request_alive(r) || operation_again(r, e))
 		return;
 	/* Replayed for us, not for the client, when we asked again ourselves. */
-	if (rep && rep->replayed && !r->asked_again)
+	r->replayed = rep && rep->replayed && !r->asked_again;
+	if (r->replayed)
 		request_header(r, "Idempotent-Replayed", "true");
+	if (rep && rep->has_payment)
+		request_about(r, rep->payment.id);
 	if (e == ERR_PAYMENT_PROCESSING)
 		e = ERR_OK;
 	if (!e && (!rep || !rep->has_payment))
@@ -187,8 +192,11 @@ on_operated(void *arg, enum err e, const void *answer)
 	if (!request_alive(r) || operation_again(r, e))
 		return;
 	/* Replayed for us, not for the client, when we asked again ourselves. */
-	if (rep && rep->replayed && !r->asked_again)
+	r->replayed = rep && rep->replayed && !r->asked_again;
+	if (r->replayed)
 		request_header(r, "Idempotent-Replayed", "true");
+	if (rep && rep->has_payment)
+		request_about(r, rep->payment.id);
 	if (e == ERR_PAYMENT_PROCESSING)
 		e = ERR_OK;
 	if (!e && (!rep || !(is_void ? rep->has_payment : rep->has_operation)))

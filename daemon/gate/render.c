@@ -185,6 +185,44 @@ static const struct field event_fields[] = {
 };
 const struct object render_event = {"Event", event_fields, COUNT(event_fields)};
 
+/* None; the first with its key; answered from an earlier one; while that was in flight; with another body. */
+static const char *const idempotency_names[] = {"none", "first", "replayed", "in_progress", "reused", NULL};
+
+static const struct field timings_fields[] = {
+	MUSTHAVE("total_us", FIELD_UINT64, sp_request_timings, total_us, "from its last byte to its answer, microseconds"),
+	MUSTHAVE("gate_us", FIELD_UINT64, sp_request_timings, gate_us, "of these, in the gate"),
+	MUSTHAVE("vault_us", FIELD_UINT64, sp_request_timings, vault_us, "waiting for the vault to take a card"),
+	MUSTHAVE("ledger_us", FIELD_UINT64, sp_request_timings, ledger_us,
+			 "waiting for the ledger, and through it for vault and processor"),
+};
+static const struct object timings_object = {"RequestTimings", timings_fields, COUNT(timings_fields)};
+
+static const struct field request_fields[] = {
+	MUSTHAVE("id", FIELD_TEXT, sp_request_record, id, "req_…, the Request-Id of its answer"),
+	CONST("object", "request"),
+	MUSTHAVE("created_at", FIELD_TIME, sp_request_record, at_ms, "when it came"),
+	{.name = "livemode", .kind = FIELD_MODE, .what = "false in a test installation"},
+	MUSTHAVE("route", FIELD_TEXT, sp_request_record, route, "method and path as the document has them"),
+	MUSTHAVE("status", FIELD_UINT32, sp_request_record, status, "of the answer"),
+	MAYHAVE("code", FIELD_TEXT, sp_request_record, code, "of the problem; absent: there was none"),
+	NAMED("idempotency", sp_request_record, idempotency, idempotency_names, "what its key meant"),
+	MAYHAVE("payment", FIELD_TEXT, sp_request_record, payment, "the payment that the answer was about"),
+	{.name = "timings",
+	 .kind = FIELD_OBJECT,
+	 .offset = offsetof(sp_request_record, timings),
+	 .extra = offsetof(sp_request_record, has_timings),
+	 .more = &timings_object,
+	 .what = "where the time went"},
+	{.name = "leaves",
+	 .kind = FIELD_UINT64S,
+	 .offset = offsetof(sp_request_record, leaves_count),
+	 .extra = offsetof(sp_request_record, leaves),
+	 .what = "numbers of the records in the ledger's audit log that name it"},
+	MAYHAVE("traceparent", FIELD_TEXT, sp_request_record, traceparent,
+			"its span in the caller's trace, or in one of its own"),
+};
+const struct object render_request = {"Request", request_fields, COUNT(request_fields)};
+
 /* ── values ── */
 
 static const char *
@@ -218,6 +256,18 @@ render_enums(struct writer *w, const struct field *f, const char *view)
 	writer_begin(w, f->name, '[');
 	for (pb_size_t i = 0; i < n; i++)
 		writer_text(w, NULL, name_of(f->more, values[i]));
+	writer_end(w, ']');
+}
+
+static void
+render_numbers(struct writer *w, const struct field *f, const char *view)
+{
+	pb_size_t n = *(const pb_size_t *)(const void *)(view + f->offset);
+	const uint64_t *values = (const void *)(view + f->extra);
+
+	writer_begin(w, f->name, '[');
+	for (pb_size_t i = 0; i < n; i++)
+		writer_int(w, NULL, (int64_t)values[i]);
 	writer_end(w, ']');
 }
 
@@ -306,6 +356,9 @@ render_field(struct writer *w, const struct field *f, const char *view)
 	case FIELD_ENUMS:
 		render_enums(w, f, view);
 		break;
+	case FIELD_UINT64S:
+		render_numbers(w, f, view);
+		break;
 	case FIELD_OBJECT:
 		render_object(w, f->name, f->more, at);
 		break;
@@ -366,8 +419,8 @@ static const struct {
 	[FIELD_CONST] = {"string", NULL},     [FIELD_TEXT] = {"string", NULL},     [FIELD_TIME] = {"string", "date-time"},
 	[FIELD_INT64] = {"integer", "int64"}, [FIELD_UINT32] = {"integer", NULL},  [FIELD_UINT64] = {"integer", "int64"},
 	[FIELD_BOOL] = {"boolean", NULL},     [FIELD_CURRENCY] = {"string", NULL}, [FIELD_ENUM] = {"string", NULL},
-	[FIELD_ENUMS] = {"array", NULL},      [FIELD_OBJECT] = {"object", NULL},   [FIELD_METADATA] = {"object", NULL},
-	[FIELD_MODE] = {"boolean", NULL}};
+	[FIELD_UINT64S] = {"array", NULL},    [FIELD_ENUMS] = {"array", NULL},     [FIELD_OBJECT] = {"object", NULL},
+	[FIELD_METADATA] = {"object", NULL},  [FIELD_MODE] = {"boolean", NULL}};
 
 static void
 render_field_schema(struct writer *w, const struct field *f)
@@ -386,9 +439,9 @@ render_field_schema(struct writer *w, const struct field *f)
 		writer_text(w, "format", schema_types[f->kind].format);
 	if (f->kind == FIELD_CONST)
 		writer_text(w, "const", f->more);
-	if (f->kind == FIELD_ENUMS) {
+	if (f->kind == FIELD_ENUMS || f->kind == FIELD_UINT64S) {
 		writer_begin(w, "items", '{');
-		writer_text(w, "type", "string");
+		writer_text(w, "type", f->kind == FIELD_ENUMS ? "string" : "integer");
 		writer_end(w, '}');
 	}
 	if (f->kind == FIELD_METADATA) {
@@ -426,4 +479,6 @@ render_schema(struct writer *w, const struct object *o)
 	writer_end(w, '}');
 	if (o == &render_payment)
 		render_schema(w, &card_object);
+	if (o == &render_request)
+		render_schema(w, &timings_object);
 }

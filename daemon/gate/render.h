@@ -8,6 +8,7 @@
 
 #include "daemon/gate/writer.h"
 #include "policy/schema/object.pb.h"
+#include "policy/schema/wire.pb.h"
 
 enum field_kind {
 	FIELD_CONST, /* text in `more` */
@@ -19,6 +20,7 @@ enum field_kind {
 	FIELD_BOOL,
 	FIELD_CURRENCY, /* uint32_t number, letters in JSON */
 	FIELD_ENUM,     /* names in `more` (const char *const *), by value */
+	FIELD_UINT64S,  /* repeated: count at `offset`, values at `extra` */
 	FIELD_ENUMS,    /* repeated: count at `offset`, values at `extra` */
 	FIELD_OBJECT,   /* `more` is a struct object; offset is where it lies; extra its has_ flag */
 	FIELD_MODE,     /* livemode of the installation */
@@ -40,7 +42,7 @@ struct object {
 	size_t n;
 };
 
-extern const struct object render_payment, render_token, render_capture, render_refund, render_event;
+extern const struct object render_payment, render_token, render_capture, render_refund, render_event, render_request;
 
 void render_object(struct writer *w, const char *key, const struct object *o, const void *view);
 /* The schema of one object for OpenAPI 3.1, as an element named after it. */

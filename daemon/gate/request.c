@@ -17,6 +17,7 @@
 #include "daemon/gate/rate.h"
 #include "daemon/gate/readiness.h"
 #include "daemon/gate/route.h"
+#include "daemon/gate/story.h"
 #include "daemon/wire/proc.h"
 
 #define ANSWER_BYTES_MAX (1u << 20)
@@ -81,9 +82,36 @@ request_orphan(struct request *r)
 	r->http = NULL;
 }
 
+void
+request_waits(struct request *r, enum process who)
+{
+	r->waits_for = who;
+	r->waits_since_us = clock_mono_us();
+}
+
+/* Somebody has answered, or failed to. */
+static void
+wait_over(struct request *r)
+{
+	uint32_t *sum = r->waits_for == PROCESS_VAULT    ? &r->vault_us
+					: r->waits_for == PROCESS_LEDGER ? &r->ledger_us
+													 : NULL;
+	if (sum)
+		*sum += (uint32_t)(clock_mono_us() - r->waits_since_us);
+	r->waits_for = PROCESS_MONITOR;
+}
+
+void
+request_about(struct request *r, const char *payment)
+{
+	if (str_set(r->payment, sizeof(r->payment), payment))
+		r->payment[0] = '\0';
+}
+
 bool
 request_alive(struct request *r)
 {
+	wait_over(r);
 	if (r->conn)
 		return true;
 	release(r);
@@ -251,6 +279,7 @@ request_send_as(struct request *r, int status, const char *media_type)
 		return;
 	}
 	count(r, status);
+	story_keep(r, status);
 	if (conn_stopping())
 		r->keep_alive = false;
 	keep = r->keep_alive;
@@ -283,6 +312,9 @@ request_fail_with(struct request *r, enum err e, const sp_payment_view *payment)
 		(void)snprintf(seconds, sizeof(seconds), "%u", retry_after_s);
 		request_header(r, "Retry-After", seconds);
 	}
+	r->code = e;
+	if (payment)
+		request_about(r, payment->id);
 	denied_count(e, &r->caller);
 	if (err_severity(e) == SEVERITY_PANIC)
 		log_warn("internal error", LOG_S("request", r->caller.request_id), LOG_E("code", e));

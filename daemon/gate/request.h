@@ -30,6 +30,13 @@ struct request {
 	char object[REQUEST_OBJECT_BYTES]; /* the {id} of the path */
 	sp_caller caller;                  /* who asks, for the messages; request_id and traceparent too */
 	struct complaints complaints;
+	/* for story.h: how it ended, on which payment, and how long it waited for whom */
+	enum err code;
+	bool replayed;
+	char payment[ID_BYTES];
+	enum process waits_for; /* PROCESS_MONITOR: for nobody */
+	int64_t waits_since_us;
+	uint32_t vault_us, ledger_us;
 	struct buf extra; /* header lines of the answer, each with CR LF */
 	int64_t began_us;
 	int64_t cert_expires_at_s;
@@ -80,6 +87,10 @@ void request_send_as(struct request *r, int status, const char *media_type);
 /* Sends a problem; frees r. payment may be NULL. */
 void request_fail(struct request *r, enum err e);
 void request_fail_with(struct request *r, enum err e, const sp_payment_view *payment);
+/* From now until its callback r waits for this process: before each ask_. */
+void request_waits(struct request *r, enum process who);
+/* The answer is about this payment. */
+void request_about(struct request *r, const char *payment);
 /* Is there still somebody to answer? If not, r is freed and false comes back: the first line of every callback. */
 bool request_alive(struct request *r) MUST;
 /* e of a peer's answer in words of this process: who is away. */

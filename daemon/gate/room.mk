@@ -1,7 +1,7 @@
 # daemon/gate: mutual TLS, HTTP and JSON in front of vault and ledger.
 noinst_LIBRARIES += daemon/gate/libgate.a
 daemon_gate_libgate_a_SOURCES = daemon/gate/http.h daemon/gate/http.c daemon/gate/shape.h daemon/gate/shape.c \
-	daemon/gate/query.h daemon/gate/query.c daemon/gate/writer.h daemon/gate/writer.c daemon/gate/render.h daemon/gate/render.c \
+	daemon/gate/query.h daemon/gate/query.c daemon/gate/story.h daemon/gate/story.c daemon/gate/api_requests.c daemon/gate/writer.h daemon/gate/writer.c daemon/gate/render.h daemon/gate/render.c \
 	daemon/gate/problem.h daemon/gate/problem.c daemon/gate/route.h daemon/gate/route.c daemon/gate/api.h daemon/gate/api.def \
 	daemon/gate/client_cache.h daemon/gate/client_cache.c daemon/gate/readiness.h daemon/gate/readiness.c \
 	daemon/gate/source.h daemon/gate/source.c daemon/gate/rate.h daemon/gate/rate.c daemon/gate/request.h daemon/gate/request.c daemon/gate/conn.h daemon/gate/conn.c daemon/gate/card.h daemon/gate/card.c \

@@ -11,6 +11,8 @@
 /* A client did something, or was refused (e ≠ ERR_OK: outcome deny). client may be "" when nobody is known. */
 enum err leaves_client(enum audit_event event, const sp_caller *as, const char *client, const char *object,
 					   const char *merchant, enum err e) MUST;
+/* The numbers of leaves that name this request, as far as they are remembered: of the latest tens of thousands. */
+unsigned leaves_of(const char *request, uint64_t *out, unsigned max);
 /* A processor account said how an operation ended. */
 enum err leaves_processor(enum audit_event event, const char *account, const char *object, const char *merchant,
 						  sp_operation_status status, const char *reason) MUST;

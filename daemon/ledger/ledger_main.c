@@ -30,6 +30,7 @@
 #include "daemon/ledger/publish.h"
 #include "daemon/ledger/read.h"
 #include "daemon/ledger/recover.h"
+#include "daemon/ledger/requests.h"
 #include "daemon/ledger/result.h"
 #include "daemon/ledger/tokens.h"
 #include "daemon/wire/ask.h"
@@ -324,7 +325,9 @@ static const struct answer answers[] = {
 	{MSG_token_get, tokens_get},
 	{MSG_token_delete, tokens_delete},
 	{MSG_ledger_note, notes_answer},
-	{MSG_request_get, read_request_get},
+	{MSG_request_get, requests_get},
+	{MSG_request_notes, requests_notes},
+	{MSG_request_show, requests_show},
 	{MSG_result, result_answer},
 	{MSG_running, recover_running},
 	{MSG_ledger_init, officer_side_init},

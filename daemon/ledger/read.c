@@ -206,12 +206,3 @@ read_refund_get(struct call *call, const void *req)
 	if (!ledger_closed(call))
 		batch_read(call, req, sizeof(sp_refund_get_req), refund_get);
 }
-
-/* ── the story of a request: not kept yet ── */
-
-void
-read_request_get(struct call *call, const void *req)
-{
-	(void)req;
-	call_reply(call, ERR_NOT_SUPPORTED, NULL);
-}

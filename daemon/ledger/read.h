@@ -15,6 +15,5 @@ void read_payment_list(struct call *call, const void *req);
 void read_payment_events(struct call *call, const void *req);
 void read_refund_get(struct call *call, const void *req);
 void read_refund_list(struct call *call, const void *req);
-void read_request_get(struct call *call, const void *req);
 
 #endif

@@ -3,7 +3,7 @@ noinst_LIBRARIES += daemon/ledger/libledger.a
 daemon_ledger_libledger_a_SOURCES = daemon/ledger/ledger.h daemon/ledger/ledger.c daemon/ledger/batch.h daemon/ledger/batch.c \
 	daemon/ledger/effects.h daemon/ledger/effects.c daemon/ledger/lsk.h daemon/ledger/lsk.c \
 	daemon/ledger/caller.h daemon/ledger/caller.c daemon/ledger/facts.h daemon/ledger/facts.c \
-	daemon/ledger/leaves.h daemon/ledger/leaves.c daemon/ledger/flight.h daemon/ledger/flight.c \
+	daemon/ledger/leaves.h daemon/ledger/leaves.c daemon/ledger/requests.h daemon/ledger/requests.c daemon/ledger/flight.h daemon/ledger/flight.c \
 	daemon/ledger/command.h daemon/ledger/command.c daemon/ledger/pay.h daemon/ledger/pay.c \
 	daemon/ledger/operate.h daemon/ledger/operate.c daemon/ledger/attempt.h daemon/ledger/attempt.c \
 	daemon/ledger/result.h daemon/ledger/result.c daemon/ledger/recover.h daemon/ledger/recover.c \

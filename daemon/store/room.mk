@@ -1,7 +1,7 @@
 # daemon/store: the event-store port, its two kinds, and what they share.
 noinst_LIBRARIES += daemon/store/libstore.a
 daemon_store_libstore_a_SOURCES = daemon/store/store.h daemon/store/store_ops.h daemon/store/store_impl.h daemon/store/store.c \
-	daemon/store/store_payments.c daemon/store/store_lists.c daemon/store/store_outbox.c daemon/store/store_idempotency.c daemon/store/store_expiry.c daemon/store/store_small.c \
+	daemon/store/store_payments.c daemon/store/store_lists.c daemon/store/store_outbox.c daemon/store/store_idempotency.c daemon/store/store_expiry.c daemon/store/store_small.c daemon/store/store_requests.c \
 	daemon/store/store_rebuild.c daemon/store/event_codec.h daemon/store/event_codec.c daemon/store/store_memory.c \
 	daemon/store/row_cache.h daemon/store/row_cache.c \
 	daemon/store/key_filter.h daemon/store/key_filter.c daemon/store/key_index.h daemon/store/key_index.c daemon/store/sqlcipher_rows.h daemon/store/sqlcipher_rows.c daemon/store/store_sqlcipher.c daemon/store/store_schema.h daemon/store/store_schema.c

@@ -200,6 +200,14 @@ enum err store_account_list(struct store *s, struct routing_account *out, unsign
 enum err store_setting_put(struct store *s, const char *name, const char *value) MUST; /* ≤ 63, ≤ 255 characters */
 enum err store_setting_get(struct store *s, const char *name, char *out, size_t out_bytes) MUST; /* ERR_NOT_FOUND */
 
+/* ── what became of requests: chunks of records, by the second in which the requests began ── */
+enum err store_requests_put(struct store *s, uint64_t second, const void *records, size_t n, int64_t now_ms) MUST;
+/* Every chunk of that second, in the order of their coming; *stop_out ends it. The visitor must not call the store. */
+typedef enum err (*store_requests_fn)(void *arg, const uint8_t *records, size_t n, bool *stop_out);
+enum err store_requests_find(struct store *s, uint64_t second, store_requests_fn visit, void *arg) MUST;
+/* In a batch: some of the oldest go, those from before that second and what is more than bytes_max in all. */
+enum err store_requests_prune(struct store *s, uint64_t before_second, uint64_t bytes_max) MUST;
+
 /* ── the audit log of this store (daemon/db/logbook) ── */
 enum err store_leaf(struct store *s, const struct leaf *l,
 					uint64_t *seq_out) MUST;                      /* in a batch; ERR_LIMIT · ERR_OUT_OF_RANGE */

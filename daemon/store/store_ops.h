@@ -49,6 +49,7 @@ enum store_item {
 	STORE_ITEM_ACCOUNT,
 	STORE_ITEM_SETTING,
 	STORE_ITEM_EXPIRY,
+	STORE_ITEM_REQUESTS,
 };
 
 /* A visitor's *stop_out ends the scan without an error. */

@@ -124,7 +124,9 @@ class Appliance:
                            check=True, stdout=subprocess.DEVNULL)
         self.set("listen", f"127.0.0.1:{self.port}")
         with open(os.path.join(directory, "sallyport.conf.d", "bench.conf"), "w") as f:
-            f.write("gate.connections_per_ip = 4096\nvault.redeem_ceiling = 100000000\n" + "".join(c + "\n" for c in conf))
+            # who limits the connections means those of one address too
+            per_ip = "" if any(c.startswith("gate.connections") for c in conf) else "gate.connections_per_ip = 4096\n"
+            f.write(per_ip + "vault.redeem_ceiling = 100000000\n" + "".join(c + "\n" for c in conf))
         self.load = Load(b.mtlsload, self.port, f"{directory}/clients/demo.crt", f"{directory}/clients/demo.key", f"{directory}/ca.crt",
                          self.processes, b.args.seconds)
 

@@ -173,8 +173,8 @@ def status_of(process, pid, jail):
 
 # ── the recipes ──
 
-ASKS = ["client list", "key list", "payment list", "payment show", "audit tail", "audit export", "ledger rebuild", "client add"]
-EXTRA = {"payment show": ["pay_00000000000000000000000000"], "audit export": ["--output", f"{WORK}/x.tar"], "client add": ["someone"],
+ASKS = ["client list", "key list", "payment list", "payment show", "request show", "audit tail", "audit export", "ledger rebuild", "client add"]
+EXTRA = {"payment show": ["pay_00000000000000000000000000"], "request show": ["req_00000000000000000000000000"], "audit export": ["--output", f"{WORK}/x.tar"], "client add": ["someone"],
          "audit verify": [f"{WORK}/good.tar"], "help": [], "init": [], "officer new": ["o.ne"], "officer show": ["o.pub"]}
 NONE = {"dir": f"{WORK}/none"}
 
@@ -310,6 +310,14 @@ def phase_stopped():
     yield "init", 1, ["--software-hsm", "--yes"], {}
 
 
+def one_request():
+    """The id of a request that was just answered."""
+    port = subprocess.run(["sallyport", "--dir", DIR, "config", "show"], capture_output=True, text=True).stdout.split("listen = ")[1].split("\n")[0]
+    head = subprocess.run(["curl", "-sSi", "--cacert", f"{DIR}/ca.crt", "--cert", f"{DIR}/clients/demo.crt", "--key", f"{DIR}/clients/demo.key", f"https://{port}/v1/payments"], capture_output=True, text=True).stdout
+    time.sleep(0.5)
+    return head.split("Request-Id: ")[1].split()[0]
+
+
 def phase_serving():
     for c in ("status", "doctor", "jail", "client list", "key list", "payment list", "audit tail", "audit export", "ledger rebuild", "config check", "config show", "config reload", "demo"):
         yield c, 0, args_of(c), {}
@@ -320,6 +328,8 @@ def phase_serving():
     for p in payments:
         yield "payment show", 0, [p["id"]], {}
     yield "payment show", 1, args_of("payment show"), {}
+    yield "request show", 1, args_of("request show"), {}
+    yield "request show", 0, [], {"prepare": lambda: [one_request()]}
     subprocess.run(["sallyport", "--dir", DIR, "audit", "export", "--output", f"{WORK}/good.tar"], check=True, capture_output=True)
     tar = bytearray(open(f"{WORK}/good.tar", "rb").read())
     at = tar.find(b'"ev":')

@@ -272,6 +272,10 @@ numbers_that_contradict_are_named(void **state)
 	/* a preset gives way: only who wrote a number is told of it */
 	put(dir, "sallyport.conf", "gate.connections = 64\nhsm_grace = 0s\n");
 	assert_int_equal(conf_load(c, dir, &problems), ERR_OK);
+	conf_free(c);
+	c = conf_new();
+	put(dir, "sallyport.conf", "gate.connections_per_ip = 4096\n"); /* more than the other's preset: nothing to mend */
+	assert_int_equal(conf_load(c, dir, &problems), ERR_OK);
 	put(dir, "sallyport.conf", "gate.connections = 64\n\nhsm_grace = 1s\ngate.connections_per_ip = 65\n");
 	assert_int_equal(conf_load(c, dir, &problems), ERR_CONFIG);
 	uint8_t end = 0;

@@ -643,6 +643,67 @@ clients_are_found_by_certificate_and_name(void **arg)
 	mem_free(got);
 }
 
+struct heard {
+	char text[64];
+	unsigned n;
+};
+
+static enum err
+hear(void *arg, const uint8_t *records, size_t n, bool *stop_out)
+{
+	struct heard *h = arg;
+	(void)stop_out;
+	assert_true(strlen(h->text) + n < sizeof h->text);
+	strncat(h->text, (const char *)records, n);
+	h->n++;
+	return ERR_OK;
+}
+
+static const char *
+of_second(struct store *s, uint64_t second)
+{
+	static struct heard h;
+	h = (struct heard){"", 0};
+	OK(store_requests_find(s, second, hear, &h));
+	return h.text;
+}
+
+static void
+what_became_of_requests_is_kept_by_their_second_and_bounded(void **arg)
+{
+	struct bench *b = *arg;
+
+	OK(store_begin(b->s));
+	OK(store_requests_put(b->s, 100, "abc", 3, 5000));
+	OK(store_requests_put(b->s, 101, "de", 2, 5000));
+	OK(store_requests_put(b->s, 100, "fg", 2, 5000));
+	assert_string_equal(of_second(b->s, 100), "abcfg"); /* in the open batch too */
+	OK(store_commit(b->s));
+	OK(store_begin(b->s));
+	OK(store_requests_put(b->s, 100, "h", 1, 6000)); /* slow ones come later */
+	OK(store_commit(b->s));
+	assert_string_equal(of_second(b->s, 100), "abcfgh");
+	assert_string_equal(of_second(b->s, 101), "de");
+	assert_string_equal(of_second(b->s, 99), "");
+	assert_string_equal(of_second(b->s, 102), "");
+	/* a batch that is lost leaves nothing, nor does its size */
+	OK(store_begin(b->s));
+	OK(store_requests_put(b->s, 101, "lost", 4, 6000));
+	store_rollback(b->s);
+	assert_string_equal(of_second(b->s, 101), "de");
+	OK(store_begin(b->s));
+	OK(store_requests_prune(b->s, 0, 8)); /* what is there has room */
+	assert_string_equal(of_second(b->s, 100), "abcfgh");
+	OK(store_requests_prune(b->s, 0, 5)); /* the oldest goes first */
+	assert_string_equal(of_second(b->s, 100), "fgh");
+	OK(store_requests_prune(b->s, 101, 8));
+	assert_string_equal(of_second(b->s, 100), "");
+	assert_string_equal(of_second(b->s, 101), "de");
+	OK(store_requests_prune(b->s, 0, 0));
+	assert_string_equal(of_second(b->s, 101), "");
+	OK(store_commit(b->s));
+}
+
 static void
 merchants_accounts_and_settings(void **arg)
 {
@@ -1156,6 +1217,7 @@ main(void)
 		BOTH(the_outbox_tells_each_event_until_it_is_published),
 		BOTH(clients_are_found_by_certificate_and_name),
 		BOTH(merchants_accounts_and_settings),
+		BOTH(what_became_of_requests_is_kept_by_their_second_and_bounded),
 		BOTH(lists_go_from_new_to_old_by_pages),
 		BOTH(refunds_are_listed_by_payment_and_all_together),
 		BOTH(the_timeline_tells_each_step_and_where_it_led),
