@@ -157,8 +157,9 @@ every_call_in_every_jail(void **state)
 static void
 no_path_leads_out(void **state)
 {
-	static const char *const outside[] = {"/etc/shadow", "/root", "/etc/sallyport", "/proc/1/environ",
-										  "/dev/mem",    "/tmp",  "/home"};
+	/* the last two are everybody's: Landlock alone stands before them */
+	static const char *const outside[] = {"/etc/shadow", "/root", "/etc/sallyport/tls", "/proc/1/environ", "/dev/mem",
+										  "/home",       "/tmp",  "/etc/passwd"};
 	(void)state;
 	for (size_t j = 0; j < JAILS; j++) {
 		int status;
@@ -172,14 +173,17 @@ no_path_leads_out(void **state)
 			if (dir < 0 || jail_begin() != ERR_OK || jails_enter(jails[j].process, dir, false, &jail) != ERR_OK)
 				_exit(99);
 			/* desk and gate may not even ask; that ends them, which is an answer too */
-			for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+			size_t n = sizeof outside / sizeof *outside - (jails[j].process == PROCESS_DESK);
+			for (size_t i = 0; i < n; i++)
 				if (open(outside[i], O_RDONLY) >= 0)
 					found = 10 + (int)i;
 			_exit(found);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_true((WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
-					(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS));
+		if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+			fail_msg("%s: %s", process_name(jails[j].process),
+					 WEXITSTATUS(status) == 99 ? "the jail can't be entered" : outside[WEXITSTATUS(status) - 10]);
+		assert_true(WIFEXITED(status) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS));
 	}
 }
 
