@@ -62,6 +62,12 @@ hsmlink_open(struct vault *v, int pin_fd, const struct hsmlink_hooks *hooks)
 }
 
 bool
+hsmlink_is_pin(enum err e)
+{
+	return e == ERR_HSM_PIN || e == ERR_HSM_PIN_LOW || e == ERR_HSM_PIN_LAST || e == ERR_HSM_PIN_LOCKED;
+}
+
+bool
 hsmlink_has_pin(void)
 {
 	return hl.pin != NULL;
@@ -115,7 +121,8 @@ logged_in(void *arg, enum err e, const void *rep)
 	}
 	if (e == ERR_DEADLINE)
 		tell_hung_once(v);
-	hl.pin_refused = e == ERR_HSM_PIN && hl.asked_pin == hl.pins;
+	/* of one that was not tried the token's counter may be set back by its owner: it is looked at again */
+	hl.pin_refused = hsmlink_is_pin(e) && e != ERR_HSM_PIN_LAST && hl.asked_pin == hl.pins;
 	hl.cause = e == ERR_DEADLINE || e == ERR_PEER_AWAY ? ERR_HSM_AWAY : e;
 	hl.hooks->failed(v, hl.cause);
 }
@@ -132,6 +139,9 @@ static void
 log_in(struct vault *v)
 {
 	sp_hsm_login_req req = sp_hsm_login_req_init_zero;
+	/* while an installation is being made, setup logs in: a wrong PIN must not cost two tries */
+	if (proc_init_mode() && !v->boot.complete)
+		return;
 	if (!hl.pin || hl.asking_login || hl.pin_refused || v->hsm_in || !peer_up(v->hsm))
 		return;
 	req.pin.size = (pb_size_t)hl.pin->len;

@@ -21,6 +21,8 @@ enum err hsmlink_open(struct vault *v, int pin_fd, const struct hsmlink_hooks *h
 /* A PIN that was read anew, after a reload; -1: none came. A log-in that failed is tried with it, if it is another. */
 void hsmlink_renew(struct vault *v, int pin_fd);
 bool hsmlink_has_pin(void);
+/* Does it say that the HSM did not take the PIN, or that it was not tried? */
+bool hsmlink_is_pin(enum err e);
 /* The PIN for hsm_init_token. Borrowed; NULL without one. */
 const struct secret *hsmlink_pin(void);
 /* The broker's socket came or went. */

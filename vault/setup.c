@@ -30,7 +30,7 @@ finish(enum err e)
 	const struct boot_key *ask = boot_active(&v->boot, KEY_ASK);
 	set.call = NULL;
 	unseal_hold(false);
-	rep.complete = e == ERR_OK;
+	rep.complete = e == ERR_OK && !set.req.look;
 	if (e == ERR_OK && ask)
 		e = note_vkey(v->ask_name, ask->public_key, rep.vkey, sizeof rep.vkey);
 	if (e != ERR_OK)
@@ -244,12 +244,13 @@ token_made(void *arg, enum err e, const void *rep)
 {
 	(void)arg;
 	(void)rep;
-	if (e == ERR_OK)
+	if (e == ERR_OK && !set.req.look)
 		log_in();
 	else
 		finish(e);
 }
 
+/* In a test installation the token is ours to make; else it is there, set up by its owner, and is only looked at. */
 static void
 make_token(void)
 {
@@ -265,6 +266,9 @@ make_token(void)
 	memcpy(req.pin.bytes, pin->bytes, pin->len);
 	req.so_pin.size = 32;
 	memcpy(req.so_pin.bytes, hex, 32);
+	req.existing = !set.req.test;
+	if (e == ERR_OK)
+		e = str_set(req.node, sizeof req.node, set.req.node);
 	if (e == ERR_OK)
 		e = ask_hsm_init_token(set.v->hsm, &req, MAKE_DEADLINE_MS, token_made, NULL);
 	mem_wipe(&req, sizeof req);
@@ -279,7 +283,7 @@ prepare(struct vault *v, const sp_vault_init_req *req)
 {
 	if (!proc_init_mode())
 		return ERR_INITIALISED;
-	if (req->install[0] == '\0' || req->node[0] == '\0' || req->officers_count == 0)
+	if (req->install[0] == '\0' || req->node[0] == '\0' || (req->officers_count == 0 && !req->look))
 		return ERR_MISSING_MEMBER;
 	if (!hsmlink_has_pin())
 		return ERR_HSM_PIN_MISSING;
@@ -287,6 +291,14 @@ prepare(struct vault *v, const sp_vault_init_req *req)
 		return ERR_INITIALISED; /* another one, half made */
 	enum err e = v->boot.install[0] ? ERR_OK : boot_init(&v->boot, req->install, req->node, req->test);
 	return e == ERR_OK ? vault_name(v) : e;
+}
+
+/* Why a vault whose setup is done is not open: a PIN that is wrong stays wrong, all else may only take its time. */
+static enum err
+closed_for(const struct vault *v)
+{
+	enum err e = hsmlink_cause(v);
+	return hsmlink_is_pin(e) || e == ERR_HSM_PIN_MISSING || e == ERR_HSM_TOKEN ? e : ERR_NOT_READY;
 }
 
 void
@@ -299,7 +311,7 @@ setup_answer(struct vault *v, struct call *call, const sp_vault_init_req *req)
 	/* Repeated after all was done: the same answer, so that a setup that was killed later on can go on. */
 	bool done = proc_init_mode() && v->boot.complete && strcmp(v->boot.install, req->install) == 0;
 	/* all was made, but the vault has only just started and is not open yet: ask again in a moment */
-	enum err e = done ? v->db ? ERR_OK : ERR_NOT_READY : v->boot.complete ? ERR_INITIALISED : prepare(v, req);
+	enum err e = done ? v->db ? ERR_OK : closed_for(v) : v->boot.complete ? ERR_INITIALISED : prepare(v, req);
 	if (e != ERR_OK) {
 		call_reply(call, e, NULL);
 		return;

@@ -97,6 +97,9 @@ step_boot(struct vault *v)
 		unseal_show(v);
 		return;
 	}
+	/* a live installation whose configuration says test would give away that PINs may lie in files, and the reverse */
+	if (e == ERR_OK && v->boot.test != (strcmp(conf_text(proc_conf(), CONF_MODE), "test") == 0))
+		e = ERR_MODE_CHANGED;
 	if (e == ERR_OK)
 		e = vault_name(v);
 	if (e == ERR_OK)

@@ -55,7 +55,7 @@ static const char *const names[CONF_MAX + 1] = {
 #undef KEY
 };
 
-#define VALUE_BYTES   128
+#define VALUE_BYTES   256
 #define ORIGIN_BYTES  80
 #define ALLOWED_BYTES 160
 #define DIGITS_SHOWN  3 /* in a key that is not known */

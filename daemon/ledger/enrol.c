@@ -46,12 +46,15 @@ put_first(const sp_ledger_init_req *req)
 	struct merchant m = {.livemode = ledger.livemode, .created_at_ms = clock_wall_ms()};
 	struct routing_account a = {.livemode = ledger.livemode};
 	enum err e = str_set(m.id, sizeof m.id, req->merchant);
+	attempt_connector(req->account, a.connector);
+	/* no live payment goes to the simulator: it would be authorized by nobody */
+	if (!e && ledger.livemode && strcmp(a.connector, "simulator") == 0)
+		e = ERR_NOT_SUPPORTED;
 	if (!e)
 		e = str_set(m.account, sizeof m.account, req->account);
 	if (!e)
 		e = str_set(a.id, sizeof a.id, req->account);
-	attempt_connector(req->account, a.connector);
-	if (!e)
+	if (!e && req->account[0])
 		e = store_account_put(ledger.store, &a);
 	return e ? e : store_merchant_put(ledger.store, &m);
 }
@@ -78,7 +81,7 @@ init_act(void *arg)
 		return e;
 	if (e == ERR_NOT_FOUND && ((e = put_first(&f->req)) ||
 							   (e = leaves_officer(EVENT_MERCHANT_ADD, "", f->req.uid, f->req.merchant, ERR_OK)) ||
-							   (e = leaves_officer(EVENT_L_INIT, "", f->req.uid, "ledger", ERR_OK))))
+							   (!f->req.more && (e = leaves_officer(EVENT_L_INIT, "", f->req.uid, "ledger", ERR_OK)))))
 		return e;
 	if (!f->req.has_client || store_client_by_cert(ledger.store, f->req.client.cert_sha256, &client) == ERR_OK)
 		return ERR_OK;

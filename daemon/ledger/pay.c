@@ -82,7 +82,9 @@ route(const struct command *c, const sp_payment_create_req *req, const struct ro
 									.currency = req->currency,
 									.amount_minor = req->amount_minor,
 									.livemode = ledger.livemode};
-	return routing_pick(&q, NULL, 0, accounts, accounts_n, fallback, account_out, rule_out);
+	e = routing_pick(&q, NULL, 0, accounts, accounts_n, fallback, account_out, rule_out);
+	/* there is none that anybody could name: not the request's fault */
+	return e == ERR_PROCESSOR_UNKNOWN && ledger.livemode && !accounts_n ? ERR_PROCESSOR_NONE : e;
 }
 
 /* Text that has the same bound on both sides needs no check, only a copy. */

@@ -30,9 +30,10 @@
 static const char help[] =
 	"sallyportd --dir /srv/pay        run the appliance that sallyport init made there\n"
 	"\n"
-	"usage: sallyportd [--dir DIR] [--init] [--libexec DIR]\n"
+	"usage: sallyportd [--dir DIR] [--init [--pin-fd N]] [--libexec DIR]\n"
 	"  --dir DIR      everything lies below DIR; without it /etc/sallyport, /var/lib/sallyport, /run/sallyport\n"
 	"  --init         only hsm, vault, ledger and desk: sallyport init starts it so\n"
+	"  --pin-fd N     with --init: the HSM's PIN is read from this descriptor\n"
 	"  --libexec DIR  the programs of the processes (test installations only; or SALLYPORT_LIBEXEC)\n"
 	"  --help, --version\n"
 	"\n"
@@ -46,15 +47,20 @@ static const char help[] =
 struct options {
 	const char *dir, *libexec;
 	bool init;
+	int pin_fd; /* -1: none */
 };
 
 /* -1: go on; else exit with this. */
 static int
 read_options(int argc, char **argv, struct options *o)
 {
-	static const struct option known[] = {{"dir", required_argument, NULL, 'd'},     {"init", no_argument, NULL, 'i'},
-										  {"libexec", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
-										  {"version", no_argument, NULL, 'v'},       {NULL, 0, NULL, 0}};
+	static const struct option known[] = {{"dir", required_argument, NULL, 'd'},
+										  {"init", no_argument, NULL, 'i'},
+										  {"libexec", required_argument, NULL, 'l'},
+										  {"help", no_argument, NULL, 'h'},
+										  {"version", no_argument, NULL, 'v'},
+										  {"pin-fd", required_argument, NULL, 'p'},
+										  {NULL, 0, NULL, 0}};
 	int c;
 	o->libexec = getenv("SALLYPORT_LIBEXEC");
 	opterr = 0;
@@ -68,6 +74,9 @@ read_options(int argc, char **argv, struct options *o)
 			break;
 		case 'l':
 			o->libexec = optarg;
+			break;
+		case 'p':
+			o->pin_fd = atoi(optarg);
 			break;
 		case 'h':
 			fputs(help, stdout);
@@ -143,7 +152,7 @@ int
 main(int argc, char **argv)
 {
 	static struct site site;
-	struct options o = {.dir = NULL};
+	struct options o = {.pin_fd = -1};
 	struct buf why;
 	enum err e;
 	pid_t parent = getppid();
@@ -154,7 +163,7 @@ main(int argc, char **argv)
 	buf_init(&why, 65536);
 	if (sodium_init() < 0)
 		return fail(ERR_RANDOM, &why);
-	if ((e = site_open(o.dir, o.libexec, o.init, &site, &why)) != ERR_OK)
+	if ((e = site_open(o.dir, o.libexec, o.init, o.pin_fd, &site, &why)) != ERR_OK)
 		return fail(e, &why);
 	event_set_mem_functions(mem_alloc, mem_grow, mem_free);
 	struct event_base *base = event_base_new();

@@ -232,13 +232,14 @@ site_memfd(const char *name, const void *bytes, size_t n)
 	return -1;
 }
 
-/* The credential of systemd; in a test installation else the file that init made. */
+/* What init hands over, else the credential of systemd; in a test installation else the file that init made. */
 void
 site_read_pin(struct site *s)
 {
-	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+	const char *credentials = s->init && s->pin_fd >= 0 ? NULL : getenv("CREDENTIALS_DIRECTORY");
 	char path[SITE_PATH_BYTES], pin[PIN_BYTES_MAX + 2];
-	int fd = -1;
+	int fd = s->init ? s->pin_fd : -1;
+	s->pin_fd = -1;
 	if (credentials && join(path, credentials, "hsm-pin") == ERR_OK)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && s->test && join(path, s->etc, "credentials/hsm-pin") == ERR_OK)
@@ -313,10 +314,10 @@ open_listeners(struct site *s, struct buf *why)
 }
 
 enum err
-site_open(const char *dir, const char *libexec, bool init, struct site *s, struct buf *why)
+site_open(const char *dir, const char *libexec, bool init, int pin_fd, struct site *s, struct buf *why)
 {
 	enum err e;
-	*s = (struct site){.lock = -1, .pin = -1, .desk = -1, .init = init, .root = geteuid() == 0};
+	*s = (struct site){.lock = -1, .pin = -1, .pin_fd = pin_fd, .desk = -1, .init = init, .root = geteuid() == 0};
 	for (unsigned p = 0; p < PROCESS_MAX; p++)
 		s->dirs[p] = s->binaries[p] = -1;
 	for (unsigned i = 0; i < PAGE_INDEX_MAX; i++)

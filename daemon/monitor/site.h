@@ -26,6 +26,7 @@ struct site {
 	bool root, test, init;
 	uid_t owner;                    /* of the configuration: may ask the desk */
 	int lock, pin;                  /* -1: none */
+	int pin_fd;                     /* with --init: where the PIN is read from, once; -1 */
 	int desk, gate[PAGE_INDEX_MAX]; /* listeners */
 	unsigned gates;
 	struct {
@@ -37,15 +38,16 @@ struct site {
 };
 
 /*
- * site_open(dir, libexec, init, s, why)
+ * site_open(dir, libexec, init, pin_fd, s, why)
  *   dir      NULL: the installed layout
  *   libexec  from --libexec or the environment; NULL: the compiled-in one. Others in test installations only.
+ *   pin_fd   where sallyport init hands the PIN over, -1: nowhere; taken
  *   why      what went wrong, for people: one line, added to
  *   Returns  ERR_OK · ERR_NOT_INITIALISED · ERR_CONFIG · ERR_USERS_MISSING · ERR_DIR_NOT_SEARCHABLE · ERR_EXISTS (runs
  *            already) · ERR_DB_VERSION (the stores are of a newer version) · ERR_PERMISSION · ERR_FILE_MISSING · ERR_IO
  * · ERR_MEMORY
  */
-enum err site_open(const char *dir, const char *libexec, bool init, struct site *s, struct buf *why) MUST;
+enum err site_open(const char *dir, const char *libexec, bool init, int pin_fd, struct site *s, struct buf *why) MUST;
 /* Is this process started here (all, or only those of --init)? */
 bool site_runs(const struct site *s, enum process p);
 /* Read the credential hsm-pin anew; s->pin stays as it is (-1 at first: the vault stays sealed) where there is none. */

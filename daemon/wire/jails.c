@@ -10,13 +10,18 @@
 #include "daemon/base/log.h"
 
 #define CALLS_MAX 192
-#define PATHS_MAX 32
+#define PATHS_MAX 64
+/* two keys of paths */
+#define NAMED_BYTES 1024
 
 /* A process's rows as they are read. */
 struct rows {
 	struct jail_call calls[CALLS_MAX];
 	struct jail_path paths[PATHS_MAX];
 	struct jail_spec spec;
+	char named[NAMED_BYTES]; /* paths of the configuration, each with its NUL */
+	size_t named_bytes;
+	const struct conf *conf;
 	int dir_fd;
 	bool declared; /* to be shown, not entered */
 	bool full;
@@ -31,10 +36,39 @@ add_call(struct rows *r, struct jail_call row)
 		r->full = true;
 }
 
+static void add_path(struct rows *r, bool write, const char *where, const char *reason);
+
+/* A key of the configuration with paths in it; only absolute ones mean the same to everybody. */
+static void
+add_named(struct rows *r, bool write, const char *key, const char *reason)
+{
+	char *save = NULL;
+
+	for (unsigned k = 0; r->conf && k < CONF_MAX; k++) {
+		if (strcmp(conf_name((enum conf_key)k), key) != 0)
+			continue;
+		const char *text = conf_text(r->conf, (enum conf_key)k);
+		size_t n = strlen(text) + 1;
+		if (r->named_bytes + n > sizeof r->named) {
+			r->full = true;
+			return;
+		}
+		char *copy = memcpy(r->named + r->named_bytes, text, n);
+		r->named_bytes += n;
+		for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
+			if (*w == '/')
+				add_path(r, write, w, reason);
+	}
+}
+
 static void
 add_path(struct rows *r, bool write, const char *where, const char *reason)
 {
 	bool own = strcmp(where, "@dir") == 0 && !r->declared;
+	if (*where == '@' && !own && !r->declared) {
+		add_named(r, write, where + 1, reason);
+		return;
+	}
 	if (own && r->dir_fd < 0)
 		return;
 	if (r->spec.paths_n < PATHS_MAX)
@@ -115,13 +149,15 @@ static void (*const readers[PROCESS_MAX])(struct rows *) = {
 
 /* NULL: there are none. One at a time: a process has one jail, and a table is printed row by row. */
 static struct rows *
-read_rows(enum process p, int dir_fd, bool declared)
+read_rows(enum process p, int dir_fd, const struct conf *conf, bool declared)
 {
 	static struct rows rows;
 	if ((unsigned)p >= PROCESS_MAX || !readers[p])
 		return NULL;
 	rows.spec = (struct jail_spec){.calls = rows.calls, .paths = rows.paths};
 	rows.dir_fd = dir_fd;
+	rows.conf = conf;
+	rows.named_bytes = 0;
 	rows.declared = declared;
 	rows.full = false;
 	read_common(&rows);
@@ -130,9 +166,9 @@ read_rows(enum process p, int dir_fd, bool declared)
 }
 
 enum err
-jails_enter(enum process self, int dir_fd, bool trap, struct jail *out)
+jails_enter(enum process self, int dir_fd, const struct conf *conf, bool trap, struct jail *out)
 {
-	struct rows *rows = read_rows(self, dir_fd, false);
+	struct rows *rows = read_rows(self, dir_fd, conf, false);
 	if (!rows)
 		return ERR_JAIL;
 	rows->spec.trap = trap;
@@ -147,6 +183,6 @@ jails_enter(enum process self, int dir_fd, bool trap, struct jail *out)
 const struct jail_spec *
 jails_declared(enum process p)
 {
-	const struct rows *rows = read_rows(p, -1, true);
+	const struct rows *rows = read_rows(p, -1, NULL, true);
 	return rows ? &rows->spec : NULL;
 }

@@ -12,6 +12,8 @@
  *             slow MS     wait, then call
  *             flip 0      call, then change one bit of what came out
  *             empty 0     say CKR_OK and do nothing
+ *             flags N     call, then set these bits in a token's flags
+ * Built with -DMAKER it says that it is of that maker, as a HSM that is no software would.
  * Each time that it acts it appends the function's name to the control file's name + ".fired". A hang for a number of
  * times counts these lines instead, because a process that hangs is followed by another.
  */
@@ -34,6 +36,13 @@
 static CK_FUNCTION_LIST *real, ours;
 
 enum act { ACT_CALL, ACT_FLIP, ACT_RETURN };
+
+/* of the action `flags` */
+static unsigned long more_flags;
+
+#ifndef MAKER
+#define MAKER ""
+#endif
 
 /* ── the control file ── */
 
@@ -120,6 +129,9 @@ before(const char *name, CK_RV *rv)
 		wait_ms(0);
 	else if (strcmp(action, "slow") == 0)
 		wait_ms((long)argument);
+	more_flags = strcmp(action, "flags") == 0 ? argument : 0;
+	if (more_flags)
+		return ACT_FLIP;
 	if (strcmp(action, "slow") == 0)
 		return ACT_CALL;
 	return strcmp(action, "flip") == 0 ? ACT_FLIP : ACT_RETURN;
@@ -130,6 +142,46 @@ flip(void *bytes, CK_ULONG n)
 {
 	if (bytes && n > 0 && n != CK_UNAVAILABLE_INFORMATION)
 		((unsigned char *)bytes)[n - 1] ^= 1;
+}
+
+static void
+be_of(CK_BYTE maker[32])
+{
+	if (!*MAKER)
+		return;
+	memset(maker, ' ', 32);
+	memcpy(maker, MAKER, strlen(MAKER));
+}
+
+/* Flags go into what came out, whatever else is asked for. */
+static CK_RV
+shim_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+	CK_RV rv = CKR_OK;
+	enum act act = before("C_GetTokenInfo", &rv);
+	if (act == ACT_RETURN)
+		return rv;
+	rv = real->C_GetTokenInfo(slot, info);
+	if (rv != CKR_OK)
+		return rv;
+	be_of(info->manufacturerID);
+	if (*MAKER)
+		memset(info->model, ' ', sizeof info->model);
+	if (act == ACT_FLIP)
+		info->flags |= more_flags;
+	return rv;
+}
+
+static CK_RV
+shim_C_GetInfo(CK_INFO *info)
+{
+	CK_RV rv = CKR_OK;
+	if (before("C_GetInfo", &rv) == ACT_RETURN)
+		return rv;
+	rv = real->C_GetInfo(info);
+	if (rv == CKR_OK)
+		be_of(info->manufacturerID);
+	return rv;
 }
 
 /* ── the functions that the broker uses; all others are the real module's own ── */
@@ -151,9 +203,7 @@ flip(void *bytes, CK_ULONG n)
 typedef CK_SESSION_HANDLE session;
 typedef CK_OBJECT_HANDLE object;
 
-FORWARD(C_GetInfo, (CK_INFO * info), (info), NOTHING)
 FORWARD(C_GetSlotList, (CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *n), (present, slots, n), NOTHING)
-FORWARD(C_GetTokenInfo, (CK_SLOT_ID slot, CK_TOKEN_INFO *info), (slot, info), NOTHING)
 FORWARD(C_GetMechanismInfo, (CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info), (slot, type, info),
 		NOTHING)
 FORWARD(C_InitToken, (CK_SLOT_ID slot, CK_BYTE *pin, CK_ULONG n, CK_BYTE *label), (slot, pin, n, label), NOTHING)

@@ -19,12 +19,17 @@
 #define CKR_OUR_NO_TOKEN     (CKR_VENDOR_DEFINED | 0x53500005UL) /* no token of that label */
 #define CKR_OUR_NO_LOGIN     (CKR_VENDOR_DEFINED | 0x53500006UL) /* nobody has logged in */
 #define CKR_OUR_NO_MECHANISM (CKR_VENDOR_DEFINED | 0x53500007UL) /* an essential mechanism is missing */
+#define CKR_OUR_PIN_LOW      (CKR_VENDOR_DEFINED | 0x53500008UL) /* a wrong PIN, and the token counts */
+#define CKR_OUR_PIN_LAST     (CKR_VENDOR_DEFINED | 0x53500009UL) /* one try left: not tried */
+#define CKR_OUR_TOKEN_USED   (CKR_VENDOR_DEFINED | 0x5350000aUL) /* objects with our labels that we did not make */
 
 enum err ckr_err(CK_RV rv);
 /* "CKR_DEVICE_REMOVED", or "CKR_?" for what is not in the table: for the log. */
 const char *ckr_name(CK_RV rv);
 /* The session or its objects are gone while the token may be there: open a new one and try once more. */
 bool ckr_session_lost(CK_RV rv);
+/* The device's fault, the log-in's or memory's: neither the key nor the data is to blame. */
+bool ckr_device(CK_RV rv);
 /* Says nothing about the cause: find out by trying something that must work. */
 bool ckr_vague(CK_RV rv);
 

@@ -18,6 +18,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/str.h"
 #include "daemon/wire/proc.h"
 #include "policy/schema/wire.pb.h"
 #include "vault/hsm/ckr.h"
@@ -25,6 +26,7 @@
 #include "vault/hsm/hsmkey.h"
 #include "vault/hsm/look.h"
 #include "vault/hsm/p11.h"
+#include "vault/hsm/survey.h"
 #include "vault/hsm/wrap.h"
 
 #define LOG_AGAIN_MS 60000
@@ -210,9 +212,13 @@ do_init_token(const void *req, void *rep)
 	/* a token with another label than the configured one would be made and never found again */
 	const char *label = *q->label ? q->label : hsm.p11->token;
 	enum err e = strcmp(label, hsm.p11->token) == 0 ? ERR_OK : ERR_HSM_TOKEN;
-	if (e == ERR_OK)
+	if (e == ERR_OK && q->existing)
+		e = p11_login(hsm.p11, q->pin.bytes, q->pin.size);
+	else if (e == ERR_OK)
 		e = p11_init_token(hsm.p11, label, q->pin.bytes, q->pin.size, &a->existed);
 	mem_wipe((void *)(uintptr_t)q->pin.bytes, q->pin.size);
+	if (e == ERR_OK && q->existing)
+		e = survey_run(hsm.p11, q->node);
 	return e;
 }
 
@@ -260,6 +266,10 @@ is_state(enum err e)
 	switch (e) {
 	case ERR_HSM_AWAY:
 	case ERR_HSM_PIN:
+	case ERR_HSM_PIN_LOW:
+	case ERR_HSM_PIN_LAST:
+	case ERR_HSM_PIN_LOCKED:
+	case ERR_HSM_READ_ONLY:
 	case ERR_HSM_TOKEN:
 	case ERR_HSM_MODULE:
 	case ERR_HSM_MECHANISM:
@@ -340,17 +350,38 @@ answer(struct call *call, const void *req)
 
 /* ── life ── */
 
+/* What a site's module wants to find there: NAME=value, with spaces between them. */
+static enum err
+set_environment(const char *text)
+{
+	char copy[256], *save = NULL;
+	enum err e = str_set(copy, sizeof copy, text);
+	for (char *w = e == ERR_OK ? strtok_r(copy, " ", &save) : NULL; w; w = strtok_r(NULL, " ", &save)) {
+		char *equals = strchr(w, '=');
+		if (!equals || equals == w) {
+			log_warn("a part of a key is not NAME=value", LOG_S("key", "hsm.environment"));
+			return ERR_CONFIG;
+		}
+		*equals = 0;
+		if (setenv(w, equals + 1, 1) != 0)
+			return ERR_MEMORY;
+	}
+	return e;
+}
+
 static enum err
 before_jail(void)
 {
 	const struct conf *c = proc_conf();
 	enum err e = p11_find_softhsm();
+	if (e == ERR_OK)
+		e = set_environment(conf_text(c, CONF_HSM_ENVIRONMENT));
 	if (e != ERR_OK)
 		return e;
 	/* a module that can't be loaded is a state that status names, not a reason to be started for ever */
 	hsm.start = p11_load(conf_text(c, CONF_HSM_MODULE), conf_text(c, CONF_HSM_TOKEN), conf_bool(c, CONF_HSM_SOFTWARE),
 						 &hsm.p11);
-	return ERR_OK;
+	return hsm.start == ERR_OK ? p11_bind(hsm.p11, conf_text(c, CONF_INSTALL)) : ERR_OK;
 }
 
 static enum err

@@ -40,6 +40,34 @@ begin(struct ask *a, const char *purpose, uint32_t generation)
 	return ERR_OK;
 }
 
+/*
+ * The id says for whom a key was made: a token that bears our labels with other ids is another installation's. A few
+ * bytes, since some modules have no room for more.
+ */
+void
+hsmkey_id(const struct p11 *p, const char *label, uint8_t out[HSMKEY_ID_BYTES])
+{
+	crypto_generichash_state h;
+	uint8_t hash[16];
+	crypto_generichash_init(&h, NULL, 0, sizeof hash);
+	crypto_generichash_update(&h, (const uint8_t *)p->install, strlen(p->install) + 1);
+	crypto_generichash_update(&h, (const uint8_t *)label, strlen(label));
+	crypto_generichash_final(&h, hash, sizeof hash);
+	memcpy(out, hash, HSMKEY_ID_BYTES);
+}
+
+bool
+hsmkey_is_label(const char *label)
+{
+	for (size_t i = 0; i < sizeof purposes / sizeof *purposes; i++) {
+		size_t n = strlen(purposes[i].name);
+		if (strncmp(label, purposes[i].name, n) == 0 && label[n] == '-' && label[n + 1] &&
+			strspn(label + n + 1, "0123456789") == strlen(label + n + 1))
+			return true;
+	}
+	return false;
+}
+
 /* ── what a key must be ── */
 
 struct flag {
@@ -123,10 +151,11 @@ make_secret(struct p11 *p, struct ask *a)
 	bool kek = a->purpose->kind == KIND_KEK, gcm = p->power.wrap == P11_WRAP_GCM;
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE, crypt = kek && gcm, wrap = kek && !gcm, mac = !kek;
 	CK_ULONG bytes = 32;
+	CK_BYTE id[HSMKEY_ID_BYTES];
 	CK_MECHANISM make = {kek ? CKM_AES_KEY_GEN : CKM_GENERIC_SECRET_KEY_GEN, NULL, 0};
 	CK_ATTRIBUTE with[] = {
 		{CKA_LABEL, a->label, strlen(a->label)},
-		{CKA_ID, a->label, strlen(a->label)},
+		{CKA_ID, id, sizeof id},
 		{CKA_VALUE_LEN, &bytes, sizeof bytes},
 		{CKA_TOKEN, &yes, sizeof yes},
 		{CKA_PRIVATE, &yes, sizeof yes},
@@ -140,6 +169,7 @@ make_secret(struct p11 *p, struct ask *a)
 		{CKA_VERIFY, &no, sizeof no},
 	};
 	CK_OBJECT_HANDLE key;
+	hsmkey_id(p, a->label, id);
 	return p->f->C_GenerateKey(p->session, &make, with, sizeof with / sizeof *with, &key);
 }
 
@@ -149,19 +179,21 @@ make_pair(struct p11 *p, struct ask *a)
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 	CK_RV rv = CKR_OUR_NO_MECHANISM;
 	CK_MECHANISM make = {CKM_EC_EDWARDS_KEY_PAIR_GEN, NULL, 0};
+	CK_BYTE id[HSMKEY_ID_BYTES];
 	if (!p->power.ed25519)
 		return rv;
+	hsmkey_id(p, a->label, id);
 	for (size_t i = 0; i < PROBE_CURVES && rv != CKR_OK; i++) {
 		struct probe_curve curve = probe_curves[i];
 		CK_ATTRIBUTE pub[] = {
-			{CKA_LABEL, a->label, strlen(a->label)}, {CKA_ID, a->label, strlen(a->label)},
+			{CKA_LABEL, a->label, strlen(a->label)}, {CKA_ID, id, sizeof id},
 			{CKA_EC_PARAMS, curve.bytes, curve.len}, {CKA_TOKEN, &yes, sizeof yes},
 			{CKA_PRIVATE, &no, sizeof no},           {CKA_VERIFY, &yes, sizeof yes},
 			{CKA_ENCRYPT, &no, sizeof no},           {CKA_WRAP, &no, sizeof no},
 		};
 		CK_ATTRIBUTE prv[] = {
 			{CKA_LABEL, a->label, strlen(a->label)},
-			{CKA_ID, a->label, strlen(a->label)},
+			{CKA_ID, id, sizeof id},
 			{CKA_TOKEN, &yes, sizeof yes},
 			{CKA_PRIVATE, &yes, sizeof yes},
 			{CKA_SENSITIVE, &yes, sizeof yes},
@@ -325,10 +357,9 @@ static bool
 is_fault(struct p11 *p, CK_RV rv)
 {
 	CK_BYTE drawn[16];
-	enum err e = ckr_err(rv);
 	if (ckr_vague(rv))
 		return p->f->C_GenerateRandom(p->session, drawn, sizeof drawn) != CKR_OK;
-	return e == ERR_HSM_AWAY || e == ERR_MEMORY || e == ERR_HSM_MECHANISM;
+	return ckr_device(rv) || ckr_err(rv) == ERR_HSM_MECHANISM;
 }
 
 /*

@@ -11,6 +11,7 @@
 #include "vault/hsm/p11.h"
 
 #define HSMKEY_DATA_MAX 4096
+#define HSMKEY_ID_BYTES 8
 
 /*
  * hsmkey_make(p, purpose, generation, public_out, existed_out)
@@ -30,6 +31,9 @@ enum err hsmkey_sign(struct p11 *p, const char *purpose, uint32_t generation, co
 /* HMAC-SHA-256 under ahk, made twice and compared: ERR_CRYPTO when the two differ. */
 enum err hsmkey_mac(struct p11 *p, const char *purpose, uint32_t generation, const uint8_t *data, size_t bytes,
 					uint8_t out[32]) MUST;
+/* The id of this installation's key of that label; is it a label that a key of ours can have? */
+void hsmkey_id(const struct p11 *p, const char *label, uint8_t out[HSMKEY_ID_BYTES]);
+bool hsmkey_is_label(const char *label);
 /* The KEK's handle, checked, and how it wraps (by what it may do). For wrap.c, inside a p11_fn. */
 CK_RV hsmkey_kek(struct p11 *p, uint32_t generation, CK_OBJECT_HANDLE *out, enum p11_wrap *how_out);
 

@@ -58,6 +58,12 @@ out:
 	return e;
 }
 
+enum err
+p11_bind(struct p11 *p, const char *install)
+{
+	return str_set(p->install, sizeof p->install, install);
+}
+
 void
 p11_free(struct p11 *p)
 {
@@ -182,6 +188,7 @@ take_token(struct p11 *p, const CK_TOKEN_INFO *t)
 	take_padded(p->manufacturer, sizeof p->manufacturer, t->manufacturerID, sizeof t->manufacturerID);
 	take_padded(p->model, sizeof p->model, t->model, sizeof t->model);
 	(void)snprintf(p->firmware, sizeof p->firmware, "%u.%u", t->firmwareVersion.major, t->firmwareVersion.minor);
+	p->token_flags = t->flags;
 	p->software = p->software || is_software(p->manufacturer) || is_software(p->model);
 	return p->software && !p->allow_software ? ERR_HSM_SOFTWARE : ERR_OK;
 }
@@ -229,6 +236,27 @@ log_in(struct p11 *p, const uint8_t *pin, size_t pin_bytes)
 	return rv;
 }
 
+/* What the token says of its PIN's counter, before a try: one that could be the last is not ours to use up. */
+static CK_RV
+may_try(CK_FLAGS of_token)
+{
+	if (of_token & CKF_USER_PIN_LOCKED)
+		return CKR_PIN_LOCKED;
+	return of_token & CKF_USER_PIN_FINAL_TRY ? CKR_OUR_PIN_LAST : CKR_OK;
+}
+
+/* … and after a wrong one. */
+static CK_RV
+counted(struct p11 *p, CK_RV rv)
+{
+	CK_TOKEN_INFO t;
+	if (rv != CKR_PIN_INCORRECT || p->f->C_GetTokenInfo(p->slot, &t) != CKR_OK)
+		return rv;
+	if (may_try(t.flags) != CKR_OK)
+		return may_try(t.flags);
+	return t.flags & CKF_USER_PIN_COUNT_LOW ? CKR_OUR_PIN_LOW : rv;
+}
+
 enum err
 p11_look(struct p11 *p)
 {
@@ -253,9 +281,11 @@ p11_login(struct p11 *p, const uint8_t *pin, size_t pin_bytes)
 	enum err e = p11_look(p);
 	if (e != ERR_OK)
 		return e;
-	CK_RV rv = open_session(p);
+	CK_RV rv = may_try(p->token_flags);
 	if (rv == CKR_OK)
-		rv = log_in(p, pin, pin_bytes);
+		rv = open_session(p);
+	if (rv == CKR_OK)
+		rv = counted(p, log_in(p, pin, pin_bytes));
 	if (rv == CKR_OK)
 		rv = p11_still_in(p);
 	if (rv == CKR_OK)

@@ -30,9 +30,11 @@ struct p11_power {
 struct p11 {
 	CK_FUNCTION_LIST *f;
 	char module[128], token[33];
+	char install[40]; /* whose keys are made here; "" in tests */
 	char manufacturer[33], model[17], firmware[16];
 	bool started, worked, software, allow_software, logged_in; /* worked: it was started before */
 	CK_SLOT_ID slot;
+	CK_FLAGS token_flags; /* as it said last */
 	CK_SESSION_HANDLE session;
 	bool session_open;
 	struct p11_power power;
@@ -55,6 +57,8 @@ enum err p11_find_softhsm(void) MUST;
  *   Returns   ERR_OK · ERR_HSM_MODULE · ERR_OUT_OF_RANGE · ERR_MEMORY.
  */
 enum err p11_load(const char *module, const char *token, bool allow_software, struct p11 **out) MUST;
+/* The installation that keys are made for: it stands in each key's id. ERR_OUT_OF_RANGE. */
+enum err p11_bind(struct p11 *p, const char *install) MUST;
 void p11_free(struct p11 *p); /* NULL is fine; finalizes the module */
 /*
  * p11_look(p): C_Initialize the first time and find the token by label; no session, no log-in.
@@ -66,7 +70,8 @@ enum err p11_look(struct p11 *p) MUST;
  * starts is jailed with us, and a module that hangs in it misses its asker's deadline), find the token by label, open a
  * session, log in as its user, try every mechanism. May be called again at any time; a session that works is kept. pin
  * borrowed for the call Returns   ERR_OK · ERR_HSM_MODULE · ERR_HSM_SOFTWARE · ERR_HSM_TOKEN · ERR_HSM_PIN ·
- * ERR_HSM_MECHANISM · ERR_HSM_AWAY.
+ * ERR_HSM_PIN_LOW (wrong, and few tries are left) · ERR_HSM_PIN_LAST (one is left: not used) · ERR_HSM_PIN_LOCKED ·
+ * ERR_HSM_READ_ONLY · ERR_HSM_MECHANISM · ERR_HSM_AWAY.
  */
 enum err p11_login(struct p11 *p, const uint8_t *pin, size_t pin_bytes) MUST;
 /* Out, until the next p11_login. */

@@ -188,8 +188,7 @@ try_random(struct p11 *p)
 static bool
 has(CK_RV rv, CK_RV *fault)
 {
-	enum err e = ckr_err(rv);
-	if (rv != CKR_OK && e == ERR_HSM_AWAY && !ckr_vague(rv))
+	if (rv != CKR_OK && ckr_device(rv) && ckr_err(rv) != ERR_MEMORY && !ckr_vague(rv))
 		*fault = rv;
 	return rv == CKR_OK;
 }

@@ -1,7 +1,8 @@
 # vault/hsm: the broker. Everything but its main is a library, so that tests can work against a real token without wire.
 noinst_LIBRARIES += vault/hsm/libhsm.a
 vault_hsm_libhsm_a_SOURCES = vault/hsm/cryptoki.h vault/hsm/ckr.h vault/hsm/ckr.c vault/hsm/p11.h vault/hsm/p11.c vault/hsm/probe.h \
-	vault/hsm/probe.c vault/hsm/hsmkey.h vault/hsm/hsmkey.c vault/hsm/wrap.h vault/hsm/wrap.c vault/hsm/hsmdata.h vault/hsm/hsmdata.c vault/hsm/look.h vault/hsm/look.c
+	vault/hsm/probe.c vault/hsm/hsmkey.h vault/hsm/hsmkey.c vault/hsm/wrap.h vault/hsm/wrap.c vault/hsm/hsmdata.h vault/hsm/hsmdata.c vault/hsm/look.h vault/hsm/look.c \
+	vault/hsm/survey.h vault/hsm/survey.c
 vault_hsm_libhsm_a_CFLAGS = $(AM_CFLAGS) $(P11KIT_CFLAGS)
 
 pkglibexec_PROGRAMS += vault/hsm/hsm

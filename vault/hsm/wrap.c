@@ -239,8 +239,7 @@ do_open(struct p11 *p, void *arg)
 		return rv;
 	rv = judge(p, w, kek, &ways[how], rv);
 	/* whatever is left that is not the device's or the session's fault is the blob's */
-	enum err e = ckr_err(rv);
-	return ckr_session_lost(rv) || e == ERR_HSM_AWAY || e == ERR_MEMORY ? rv : CKR_OUR_CORRUPT;
+	return ckr_session_lost(rv) || ckr_device(rv) ? rv : CKR_OUR_CORRUPT;
 }
 
 enum err

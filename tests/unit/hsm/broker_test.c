@@ -90,7 +90,7 @@ an_installation_is_made_once_and_opened_again(void **state)
 	assert_true(broker_start(token_dir(), TOKEN_MODULE, true));
 	assert_int_equal(log_in(TOKEN_PIN), ERR_HSM_TOKEN);
 	assert_int_equal(init_token(), ERR_OK);
-	assert_int_equal(log_in("not the pin"), ERR_HSM_PIN);
+	assert_int_equal(log_in("not the pin"), ERR_HSM_PIN_LOW);
 	assert_int_equal(log_in(TOKEN_PIN), ERR_OK);
 	assert_int_equal(boot_init(&b, "acme", "a", true), ERR_OK);
 	assert_int_equal(keyring_new(&b, &k), ERR_OK);

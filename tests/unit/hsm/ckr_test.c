@@ -28,7 +28,7 @@ every_value_has_a_meaning(void **state)
 	assert_int_equal(ckr_err(CKR_VENDOR_DEFINED | 0x1234), ERR_HSM_AWAY);
 	assert_string_equal(ckr_name(CKR_VENDOR_DEFINED | 0x1234), "CKR_?");
 	assert_string_equal(ckr_name(CKR_PIN_LOCKED), "CKR_PIN_LOCKED");
-	assert_int_equal(ckr_err(CKR_PIN_LOCKED), ERR_HSM_PIN);
+	assert_int_equal(ckr_err(CKR_PIN_LOCKED), ERR_HSM_PIN_LOCKED);
 	assert_int_equal(ckr_err(CKR_OUR_CORRUPT), ERR_HSM_CORRUPT);
 }
 

@@ -11,6 +11,7 @@
 #include "tests/unit/hsm/token.h"
 #include "vault/hsm/hsmdata.h"
 #include "vault/hsm/hsmkey.h"
+#include "vault/hsm/survey.h"
 #include "vault/hsm/wrap.h"
 
 static struct p11 *p;
@@ -288,12 +289,38 @@ a_wrong_pin_never_passes(void **state)
 	uint8_t out[64];
 	(void)state;
 	/* logged in rightly a moment ago: that must not help */
-	assert_int_equal(p11_login(p, (const uint8_t *)"wrong-pin-123", 13), ERR_HSM_PIN);
+	assert_int_equal(p11_login(p, (const uint8_t *)"wrong-pin-123", 13), ERR_HSM_PIN_LOW);
 	assert_int_equal(hsmkey_sign(p, "ask", 1, ad, sizeof ad, out), ERR_HSM_AWAY);
 	assert_int_equal(p11_login(p, (const uint8_t *)TOKEN_PIN, strlen(TOKEN_PIN)), ERR_OK);
 	p11_logout(p);
 	assert_int_equal(hsmkey_sign(p, "ask", 1, ad, sizeof ad, out), ERR_HSM_AWAY);
 	assert_int_equal(p11_login(p, (const uint8_t *)TOKEN_PIN, strlen(TOKEN_PIN)), ERR_OK);
+}
+
+static void
+anothers_keys_are_seen_and_ours_go_on(void **state)
+{
+	uint8_t pub[32];
+	bool existed;
+	(void)state;
+	assert_int_equal(survey_run(p, "a"), ERR_OK);
+	assert_int_equal(p11_bind(p, "another-one"), ERR_OK);
+	assert_int_equal(survey_run(p, "a"), ERR_HSM_TOKEN_USED);
+	/* one key of the other one among ours is enough */
+	assert_int_equal(hsmkey_make(p, "xsk", 77, pub, &existed), ERR_OK);
+	assert_int_equal(p11_bind(p, ""), ERR_OK);
+	assert_int_equal(survey_run(p, "a"), ERR_HSM_TOKEN_USED);
+	assert_false(hsmkey_is_label("kek") || hsmkey_is_label("kek-") || hsmkey_is_label("kek-1a") ||
+				 hsmkey_is_label("tls-1") || !hsmkey_is_label("kek-12"));
+	assert_int_equal(survey_run(p, ""), ERR_OUT_OF_RANGE);
+	/* the one that was not ours goes again */
+	CK_OBJECT_HANDLE key;
+	assert_int_equal(p11_find(p, CKO_PRIVATE_KEY, "xsk-77", &key), CKR_OK);
+	assert_int_equal(p->f->C_DestroyObject(p->session, key), CKR_OK);
+	assert_int_equal(p11_find(p, CKO_PUBLIC_KEY, "xsk-77", &key), CKR_OK);
+	assert_int_equal(p->f->C_DestroyObject(p->session, key), CKR_OK);
+	p11_forget(p);
+	assert_int_equal(survey_run(p, "a"), ERR_OK);
 }
 
 static void
@@ -412,6 +439,7 @@ main(void)
 		cmocka_unit_test(the_newest_anchor_counts),
 		cmocka_unit_test(a_lost_session_is_opened_again_but_not_the_login),
 		cmocka_unit_test(a_wrong_pin_never_passes),
+		cmocka_unit_test(anothers_keys_are_seen_and_ours_go_on),
 		cmocka_unit_test(a_token_is_made_once),
 		cmocka_unit_test(what_it_can_is_found_by_trying),
 		cmocka_unit_test(key_wrap_serves_where_gcm_is_missing),

@@ -91,7 +91,7 @@ try_call(enum process p, int number)
 		alarm(2);
 		/* the log's line of a killed child is not wanted here */
 		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
-		if (dir < 0 || jail_begin() != ERR_OK || jails_enter(p, dir, false, &jail) != ERR_OK)
+		if (dir < 0 || jail_begin() != ERR_OK || jails_enter(p, dir, NULL, false, &jail) != ERR_OK)
 			_exit(99);
 		syscall(number, -1L, -1L, -1L, -1L, -1L, -1L);
 		_exit(0);
@@ -170,7 +170,7 @@ no_path_leads_out(void **state)
 			/* desk may read /etc, for its group: what must stop it at /etc/shadow is its user */
 			if (jails[j].process == PROCESS_DESK && geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
 				_exit(99);
-			if (dir < 0 || jail_begin() != ERR_OK || jails_enter(jails[j].process, dir, false, &jail) != ERR_OK)
+			if (dir < 0 || jail_begin() != ERR_OK || jails_enter(jails[j].process, dir, NULL, false, &jail) != ERR_OK)
 				_exit(99);
 			/* desk and gate may not even ask; that ends them, which is an answer too */
 			size_t n = sizeof outside / sizeof *outside - (jails[j].process == PROCESS_DESK);
