@@ -40,5 +40,12 @@ enum err ca_read_pem(const char *etc, const char *name, char out[CA_PEM_BYTES]) 
 enum err ca_read_root(const char *etc, struct ca_pair *out) MUST;
 /* SHA-256 of the certificate's DER, and its expiry in ms. ERR_FILE_FORM. */
 enum err ca_fingerprint(const char *certificate_pem, uint8_t sha256_out[32], int64_t *not_after_ms_out) MUST;
+/*
+ * What a site brings (ca_check.c), as texts. *why: what is wrong with it, borrowed; ERR_FILE_FORM then.
+ *   ca_check_authorities  one or more certificates, all of CAs, none expired
+ *   ca_check_server       certificate (with its chain), its key, and the CA that it must lead to
+ */
+enum err ca_check_authorities(const char *pem, const char **why) MUST;
+enum err ca_check_server(const char *certificate, const char *key, const char *authority, const char **why) MUST;
 
 #endif

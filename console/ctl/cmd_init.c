@@ -2,21 +2,16 @@
  * sallyport init — makes an appliance: configuration, CA, certificates, officers, token, keys, databases, first client.
  * Each step may be repeated; init goes on where an earlier run was stopped, and refuses over a whole appliance.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "console/ctl/ca.h"
 #include "console/ctl/ctl.h"
+#include "console/ctl/init_live.h"
 #include "console/ctl/layout.h"
+#include "console/ctl/making.h"
 #include "console/ctl/officer.h"
 #include "console/ctl/scopes.h"
 #include "daemon/base/buf.h"
@@ -25,34 +20,12 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/secret.h"
 #include "daemon/base/str.h"
-#include "daemon/wire/client.h"
 #include "policy/schema/wire.pb.h"
-
-#define ROOT_DAYS   3650
-#define SERVER_DAYS 397
-#define CLIENT_DAYS 397
 
 static const struct {
 	const char *name, *role;
 } test_officers[] = {{"a.ito", "security-officer"}, {"m.okafor", "security-officer"}, {"s.lindqvist", "custodian"}};
 #define TEST_OFFICERS (sizeof test_officers / sizeof *test_officers)
-
-struct making {
-	struct run *run;
-	struct ca_pair root;
-	char install[40];
-	const char *what; /* the step that runs, for the message */
-};
-
-static enum err
-write_new(const char *dir, const char *name, const void *bytes, size_t n, unsigned mode)
-{
-	char path[PATH_BYTES];
-	enum err e = ctl_path(path, dir, name);
-	if (e != ERR_OK || access(path, F_OK) == 0)
-		return e;
-	return ctl_write_file(path, bytes, n, mode);
-}
 
 static enum err
 make_configuration(struct making *m)
@@ -71,6 +44,8 @@ make_configuration(struct making *m)
 		e = conf_load(c, m->run->paths.etc, &problems);
 		if (e == ERR_OK)
 			e = str_set(m->install, sizeof m->install, conf_text(c, CONF_INSTALL));
+		if (e == ERR_OK && strcmp(conf_text(c, CONF_MODE), "test") != 0)
+			e = making_fail(m, ERR_INITIALISED, "an unfinished live installation lies here");
 		goto out;
 	}
 	if (e == ERR_OK) {
@@ -109,7 +84,7 @@ make_token_place(struct making *m)
 
 	randombytes_buf(raw, sizeof raw);
 	str_hex(raw, sizeof raw, pin);
-	e = write_new(p->etc, "credentials/hsm-pin", pin, 32, 0600);
+	e = making_write_new(p->etc, "credentials/hsm-pin", pin, 32, 0600);
 	mem_wipe(raw, sizeof raw);
 	mem_wipe(pin, sizeof pin);
 	if (e != ERR_OK)
@@ -120,51 +95,20 @@ make_token_place(struct making *m)
 					 p->state);
 	if (n < 0 || (size_t)n >= sizeof text)
 		return ERR_OUT_OF_RANGE;
-	if ((e = write_new(p->state, "hsm/softhsm2.conf", text, (size_t)n, 0600)) != ERR_OK ||
+	if ((e = making_write_new(p->state, "hsm/softhsm2.conf", text, (size_t)n, 0600)) != ERR_OK ||
 		(e = ctl_path(path, p->state, "hsm/softhsm2.conf")) != ERR_OK)
 		return e;
 	return layout_give(path, "hsm");
 }
 
-/* Both files of a pair, the certificate last: it marks the pair as whole. */
-static enum err
-write_pair(const char *dir, const char *key_name, const char *certificate_name, const struct ca_pair *pair)
-{
-	char path[PATH_BYTES];
-	enum err e;
-
-	if ((e = ctl_path(path, dir, certificate_name)) != ERR_OK || access(path, F_OK) == 0)
-		return e;
-	if ((e = ctl_path(path, dir, key_name)) != ERR_OK ||
-		(e = ctl_write_file(path, pair->key, strlen(pair->key), 0600)) != ERR_OK)
-		return e;
-	return write_new(dir, certificate_name, pair->certificate, strlen(pair->certificate), 0644);
-}
-
 static enum err
 make_certificates(struct making *m)
 {
-	const char *etc = m->run->paths.etc, *listen = ctl_flag(m->run, "--listen");
-	struct ca_pair pair;
-	char host[64] = "";
-	enum err e;
-
-	if (listen)
-		snprintf(host, sizeof host, "%.*s", (int)strcspn(listen, ":"), listen);
-	if (strcmp(host, "0.0.0.0") == 0)
-		host[0] = 0;
-	if ((e = ca_make_root(m->install, ROOT_DAYS, &pair)) != ERR_OK ||
-		(e = write_pair(etc, "ca/ca.key", "ca/ca.crt", &pair)) != ERR_OK || (e = ca_read_root(etc, &m->root)) != ERR_OK)
-		goto out;
-	if ((e = ca_issue(&m->root, "sallyport", CA_USE_SERVER, host, SERVER_DAYS, &pair)) != ERR_OK ||
-		(e = write_pair(etc, "tls/server.key", "tls/server.crt", &pair)) != ERR_OK ||
-		(e = write_new(etc, "tls/clients-ca.crt", m->root.certificate, strlen(m->root.certificate), 0644)) != ERR_OK)
-		goto out;
-	if ((e = ca_issue(&m->root, "demo", CA_USE_CLIENT, NULL, CLIENT_DAYS, &pair)) == ERR_OK)
-		e = write_pair(etc, "clients/demo.key", "clients/demo.crt", &pair);
-out:
-	mem_wipe(&pair, sizeof pair);
-	return e;
+	enum err e = making_own_ca(m, true);
+	if (e == ERR_OK)
+		e = making_write_new(m->run->paths.etc, "tls/clients-ca.crt", m->root.certificate, strlen(m->root.certificate),
+							 0644);
+	return e == ERR_OK ? making_client(m, "demo") : e;
 }
 
 static void
@@ -191,51 +135,6 @@ make_officers(struct making *m)
 	return e;
 }
 
-/* Starts sallyportd --init and waits for its "ready"; *pid_out is its process. */
-static enum err
-start_monitor(struct making *m, pid_t *pid_out)
-{
-	int out[2];
-	char line[256], path[PATH_BYTES];
-	size_t n = 0;
-
-	/* what the processes say goes to a file: this screen is for the plan */
-	if (ctl_path(path, m->run->paths.run, "init.log") != ERR_OK)
-		return ERR_OUT_OF_RANGE;
-	int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (log < 0 || pipe2(out, O_CLOEXEC) != 0)
-		return ERR_IO;
-	pid_t pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		dup2(out[1], STDOUT_FILENO);
-		dup2(log, STDERR_FILENO);
-		if (m->run->paths.dir[0])
-			execlp("sallyportd", "sallyportd", "--init", "--dir", m->run->paths.dir, (char *)NULL);
-		else
-			execlp("sallyportd", "sallyportd", "--init", (char *)NULL);
-		_exit(127);
-	}
-	close(log);
-	close(out[1]);
-	while (pid > 0 && n < sizeof line - 1) {
-		ssize_t got = read(out[0], line + n, sizeof line - 1 - n);
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-		line[n] = 0;
-		if (strstr(line, "ready")) {
-			close(out[0]);
-			*pid_out = pid;
-			return ERR_OK;
-		}
-	}
-	close(out[0]);
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
-	return ERR_NOT_RUNNING;
-}
-
 static enum err
 fill_officers(struct making *m, sp_vault_init_req *req)
 {
@@ -257,20 +156,6 @@ fill_officers(struct making *m, sp_vault_init_req *req)
 	return e;
 }
 
-/* The processes have only just started: the vault opens its store, the ledger waits for the vault. 30 s at most. */
-static enum err
-ask_until_open(struct client *c, enum msg number, const void *req, void *rep)
-{
-	enum err e = ERR_OK;
-	for (int tries = 0; tries < 300; tries++) {
-		e = client_ask(c, number, req, rep, 30000);
-		if (e != ERR_VAULT_SEALED && e != ERR_NOT_READY && e != ERR_LEDGER_AWAY && e != ERR_VAULT_AWAY)
-			break;
-		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-	}
-	return e;
-}
-
 static enum err
 make_stores(struct making *m)
 {
@@ -278,20 +163,16 @@ make_stores(struct making *m)
 	static sp_vault_init_rep vault_rep;
 	static sp_ledger_init_req ledger;
 	static sp_ledger_init_rep ledger_rep;
-	char path[PATH_BYTES], pem[CA_PEM_BYTES];
-	struct client *c = NULL;
-	pid_t pid = -1;
+	char pem[CA_PEM_BYTES];
+	struct making_daemon d;
 	enum err e;
 
-	if ((e = start_monitor(m, &pid)) != ERR_OK)
+	if ((e = making_start(m, &d)) != ERR_OK)
 		return e;
-	if ((e = ctl_path(path, m->run->paths.run, "desk.sock")) != ERR_OK || (e = client_open(path, 5000, &c)) != ERR_OK)
-		goto out;
 	snprintf(vault.install, sizeof vault.install, "%s", m->install);
 	snprintf(vault.node, sizeof vault.node, "a");
 	vault.test = true;
-	if ((e = fill_officers(m, &vault)) != ERR_OK ||
-		(e = ask_until_open(c, MSG_vault_init, &vault, &vault_rep)) != ERR_OK)
+	if ((e = fill_officers(m, &vault)) != ERR_OK || (e = making_ask(&d, MSG_vault_init, &vault, &vault_rep)) != ERR_OK)
 		goto out;
 	snprintf(ledger.merchant, sizeof ledger.merchant, "demo");
 	snprintf(ledger.account, sizeof ledger.account, "simulator");
@@ -305,37 +186,21 @@ make_stores(struct making *m)
 	if ((e = ca_read_pem(m->run->paths.etc, "clients/demo.crt", pem)) != ERR_OK ||
 		(e = ca_fingerprint(pem, ledger.client.cert_sha256, &ledger.client.not_after_ms)) != ERR_OK)
 		goto out;
-	e = ask_until_open(c, MSG_ledger_init, &ledger, &ledger_rep);
+	e = making_ask(&d, MSG_ledger_init, &ledger, &ledger_rep);
 out:
-	client_close(c);
-	if (pid > 0) {
-		kill(pid, SIGTERM);
-		waitpid(pid, NULL, 0);
-	}
+	making_stop(&d);
 	return e;
-}
-
-static enum err
-make_directories(struct making *m)
-{
-	enum err e = layout_check_users(&m->run->paths);
-	if (e == ERR_OK)
-		e = layout_make_directories(&m->run->paths);
-	return e == ERR_OK ? layout_check_room(&m->run->paths) : e;
 }
 
 /* ca.crt is what people need and the mark of a whole appliance: it comes last. */
 static enum err
 finish(struct making *m)
 {
-	return write_new(m->run->paths.etc, "ca.crt", m->root.certificate, strlen(m->root.certificate), 0644);
+	return making_write_new(m->run->paths.etc, "ca.crt", m->root.certificate, strlen(m->root.certificate), 0644);
 }
 
-static const struct {
-	const char *what, *does;
-	enum err (*act)(struct making *m);
-} steps[] = {
-	{"directories", "one folder for each process, readable by its user only", make_directories},
+static const struct making_step steps[] = {
+	{"directories", "one folder for each process, readable by its user only", making_directories},
 	{"configuration", "sallyport.conf, every key with a comment", make_configuration},
 	{"token place", "SoftHSM's folder and a random PIN (software: for tests only)", make_token_place},
 	{"certificates", "small-site CA, the gate's certificate, the client demo", make_certificates},
@@ -362,6 +227,17 @@ print_page(const struct making *m)
 		   d, d, d, d, TEST_OFFICERS, m->install, d, m->run->paths.dir[0] ? " --dir " : "", m->run->paths.dir);
 }
 
+static void
+show_plan(const struct run *r)
+{
+	if (r->json)
+		return;
+	puts("The plan:");
+	for (size_t i = 0; i < STEPS; i++)
+		printf("  %zu. %-16s %s\n", i + 1, steps[i].what, steps[i].does);
+	putchar('\n');
+}
+
 static int
 act_init(struct run *r)
 {
@@ -369,26 +245,30 @@ act_init(struct run *r)
 
 	if (layout_complete(&r->paths))
 		return ctl_fail(r, ERR_INITIALISED, "init", NULL);
+	if (ctl_flag(r, "--live"))
+		return ctl_flag(r, "--software-hsm")
+				   ? ctl_usage(r, "--software-hsm makes test installations: leave out one of the two")
+				   : init_live_act(r);
 	if (!ctl_flag(r, "--software-hsm"))
-		return ctl_fail(r, ERR_NOT_SUPPORTED, "init", "only test installations can be made yet: add --software-hsm");
+		return ctl_usage(r, "say which kind: --live, or --software-hsm for tests");
+	if (ctl_flag(r, "--dry-run")) {
+		show_plan(r);
+		return r->json ? ctl_print_json(json_pack("{ss sb sb}", "directory", r->paths.etc, "test", 1, "dry_run", 1))
+					   : EXIT_CODE_DONE;
+	}
 	if (!r->yes)
 		return ctl_usage(r, "this makes a test appliance for ever; say so with --yes");
 	enum err opened = secret_open(8192);
 	if (opened != ERR_OK)
 		return ctl_fail(r, opened, "init", "no locked memory for officers' keys");
-	if (!r->json) {
-		puts("The plan:");
-		for (size_t i = 0; i < STEPS; i++)
-			printf("  %zu. %-16s %s\n", i + 1, steps[i].what, steps[i].does);
-		putchar('\n');
-	}
+	show_plan(r);
 	for (size_t i = 0; i < STEPS; i++) {
 		enum err e = steps[i].act(&m);
 		if (e != ERR_OK) {
 			mem_wipe(&m.root, sizeof m.root);
 			if (!r->json && steps[i].act == make_stores)
 				fprintf(stderr, "what the processes said: %s/init.log\n", r->paths.run);
-			return ctl_fail(r, e, steps[i].what, NULL);
+			return ctl_fail(r, e, steps[i].what, m.cause[0] ? m.cause : NULL);
 		}
 		if (!r->json) {
 			printf("  done: %s\n", steps[i].what);
@@ -405,7 +285,25 @@ act_init(struct run *r)
 static const struct flag flags[] = {
 	{"--software-hsm", NULL, "use SoftHSM: keys in files, for tests and demonstrations only"},
 	{"--listen", "ADDRESS:PORT", "where the mTLS API listens (127.0.0.1:8443)"},
-	{"--answers", "FILE", "flags as lines: software-hsm = yes, yes = yes, listen = 127.0.0.1:9000"},
+	{"--live", NULL, "an appliance for real cards, on an HSM"},
+	{"--module", "PATH", "live: the HSM's PKCS#11 library"},
+	{"--token", "LABEL", "live: an initialised token with a user PIN; it is never initialised or wiped by us"},
+	{"--pin-file", "FILE", "live: the user PIN: a file of mode 0600, - or fd:N (asked for, unseen)"},
+	{"--pin-credential", NULL, "live: seal the PIN to this host with systemd-creds, and tell the service"},
+	{"--officer", "NAME=FILE", "live: an officer's public half, from officer new; two security officers at least"},
+	{"--merchant", "NAME", "live: a merchant; may be given more than once"},
+	{"--client-ca", "FILE", "live: the CA of your clients' certificates"},
+	{"--server-cert", "FILE", "live: the API's certificate with its chain"},
+	{"--server-key", "FILE", "live: its key, PEM without a passphrase"},
+	{"--server-ca", "FILE", "live: the CA that clients verify it with (--client-ca)"},
+	{"--make-ca", NULL, "live: a small-site CA instead of yours"},
+	{"--client", "NAME", "live, with --make-ca: the first client, with all scopes"},
+	{"--module-reads", "PATHS", "live: files and folders that the module reads, with spaces between them"},
+	{"--module-writes", "PATHS", "live: those that it writes"},
+	{"--module-environment", "NAME=VALUE", "live: what it wants in its environment"},
+	{"--accept-software-hsm", NULL, "live: the module is software, and that is meant"},
+	{"--dry-run", NULL, "show the plan and, with --live, look at the HSM; make nothing"},
+	{"--answers", "FILE", "flags as lines, without --: live = yes, officer = a.ito=/root/a.ito.pub, yes = yes"},
 	{NULL, NULL, NULL},
 };
 
@@ -416,8 +314,8 @@ const struct command cmd_init = {
 	.about =
 		"Shows its plan, makes what is missing and can be run again after it was stopped. Over a whole appliance it\n"
 		"changes nothing and exits 1.",
-	.example = "sallyport --dir /srv/sallyport init --software-hsm --yes --listen 127.0.0.1:8443",
-	.exits = "0 1 2 5 7 9 130",
+	.example = "sallyport init --live --answers /root/init.answers",
+	.exits = "0 1 2 3 4 5 7 9 130",
 	.schema = "init",
 	.flags = flags,
 	.act = act_init,

@@ -44,7 +44,7 @@ struct command {
 };
 
 #define RUN_ARGS_MAX  16
-#define RUN_FLAGS_MAX 32
+#define RUN_FLAGS_MAX 64
 #define PATH_BYTES    512
 
 /* Where things are: under --dir DIR, or installed. */
@@ -69,6 +69,8 @@ struct run {
 
 /* The value of a flag, "" for one that takes none, NULL when it was not given. */
 const char *ctl_flag(const struct run *r, const char *name);
+/* The nth of a flag that may be given more than once, from 0; NULL: there are not so many. */
+const char *ctl_flag_nth(const struct run *r, const char *name, unsigned n);
 /* Print the failure in the form above; returns the exit status of e. cause may be NULL: the error's own title. */
 int ctl_fail(const struct run *r, enum err e, const char *what, const char *cause);
 /* A usage failure about an argument: exit 2. */

@@ -47,6 +47,15 @@ ctl_flag(const struct run *r, const char *name)
 	return NULL;
 }
 
+const char *
+ctl_flag_nth(const struct run *r, const char *name, unsigned n)
+{
+	for (unsigned i = 0; i < r->values_n; i++)
+		if (strcmp(r->values[i].name, name) == 0 && n-- == 0)
+			return r->values[i].value ? r->values[i].value : "";
+	return NULL;
+}
+
 static const struct flag *
 find_flag(const struct flag *flags, const char *name)
 {
@@ -199,8 +208,10 @@ take_answers(struct run *r)
 		line += strspn(line, " \t");
 		if (!*line || *line == '#')
 			continue;
-		if (sscanf(line, "%61[a-z-] = %255s", name + 2, value) < 1)
+		if (sscanf(line, "%61[a-z-] = %255[^\r]", name + 2, value) < 1)
 			return ctl_usage(r, "a line of the answers is not `name = value`");
+		for (size_t end = strlen(value); end > 0 && (value[end - 1] == ' ' || value[end - 1] == '\t'); end--)
+			value[end - 1] = 0;
 		memcpy(name, "--", 2);
 		const struct flag *common = find_flag(common_flags, name),
 						  *f = common ? common : find_flag(r->command->flags, name);

@@ -81,6 +81,15 @@ uint32_t doctor_monitor(const struct doctor *d);
 /* Random numbers as mbedTLS asks for them. */
 int doctor_draw(void *arg, unsigned char *out, size_t n);
 
+/* ── for support (doctor_bundle.c) ── */
+struct doctor_seen {
+	const char *check;
+	enum doctor_result result;
+	bool unchecked;
+};
+/* Lists what the bundle will hold, writes it to path (which must not exist), and returns the exit status. */
+int doctor_bundle(const struct doctor *d, const char *path, const struct doctor_seen *seen, size_t n);
+
 /* ── the checks ── */
 doctor_look doctor_host_clock, doctor_host_swap, doctor_host_core, doctor_host_kernel, doctor_host_landlock,
 	doctor_host_seccomp, doctor_host_mdwe, doctor_host_memfd, doctor_host_memlock, doctor_host_ptrace, doctor_host_disk,

@@ -49,18 +49,24 @@ become_broker(const struct doctor *d, bool there)
 _Noreturn static void
 look(const struct doctor *d, const char *program, bool there, int out)
 {
-	static char *const none[] = {NULL};
+	static char environment[256], *variables[64];
+	char *save = NULL;
+	unsigned n = 0;
 	const char *module = conf_text(d->conf, CONF_HSM_MODULE);
 	const char *token = there ? conf_text(d->conf, CONF_HSM_TOKEN) : NULL;
 	const char *software = there && conf_bool(d->conf, CONF_HSM_SOFTWARE) ? "software" : NULL;
 	const char *const argv[] = {"hsm", "--look", module, token, software, NULL};
+	/* nothing of ours, and what the configuration says that the module wants */
+	snprintf(environment, sizeof environment, "%s", conf_text(d->conf, CONF_HSM_ENVIRONMENT));
+	for (char *w = strtok_r(environment, " ", &save); w && n < 63; w = strtok_r(NULL, " ", &save))
+		variables[n++] = w;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || dup2(null, 0) != 0 || dup2(null, 2) != 2 || dup2(out, 1) != 1)
 		_exit(CANT_LOOK);
 	int at = open(program, O_PATH | O_CLOEXEC); /* while we still may: a tree may be closed to the broker's user */
 	if (at < 0 || !become_broker(d, there))
 		_exit(errno == ENOENT && at < 0 ? CANT_FIND : CANT_LOOK);
-	fexecve(at, (char *const *)(uintptr_t)argv, none);
+	fexecve(at, (char *const *)(uintptr_t)argv, variables);
 	_exit(CANT_LOOK);
 }
 

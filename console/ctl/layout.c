@@ -137,6 +137,15 @@ layout_make_directories(const struct paths *p)
 	return ERR_OK;
 }
 
+void
+layout_remove_empty(const struct paths *p)
+{
+	char path[PATH_BYTES];
+	for (size_t i = sizeof directories / sizeof *directories; i > 0; i--)
+		if (ctl_path(path, directories[i - 1].etc ? p->etc : p->state, directories[i - 1].name) == ERR_OK)
+			(void)rmdir(path);
+}
+
 bool
 layout_complete(const struct paths *p)
 {

@@ -17,6 +17,8 @@ enum err layout_check_users(const struct paths *p) MUST;
 enum err layout_make_directories(const struct paths *p) MUST;
 /* Is there room beneath state for an appliance that takes effects? ERR_DISK_FULL · ERR_IO */
 enum err layout_check_room(const struct paths *p) MUST;
+/* Take away those that are empty: an init that found a fault before it made anything leaves nothing. */
+void layout_remove_empty(const struct paths *p);
 /* Give a file to a process's user (root only; else nothing). */
 enum err layout_give(const char *path, const char *process) MUST;
 /* A directory of the appliance as it has to be. owner: the process whose user owns it, NULL: who owns the installation.

@@ -424,7 +424,8 @@ receive_gifts(void)
 static void
 enter_jail(struct jail *jail)
 {
-	enum err e = jails_enter(proc.spec->self, proc.dir_fd, proc.conf, strcmp(conf_text(proc.conf, CONF_MODE), "test") == 0, jail);
+	enum err e = jails_enter(proc.spec->self, proc.dir_fd, proc.conf,
+							 strcmp(conf_text(proc.conf, CONF_MODE), "test") == 0, jail);
 	if (e != ERR_OK)
 		proc_die(e, "entering the jail");
 	if (proc.dir_fd >= 0)

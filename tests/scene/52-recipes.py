@@ -66,7 +66,7 @@ TELLS = {("status", c) for c in (3, 4, 5, 6)} | {("audit verify", 9), ("ledger r
 
 
 # what shows its plan before it can fail
-SHOWS = {"init"}
+SHOWS = {"init", "doctor"}
 
 
 def try_recipe(command, code, args, extras):
@@ -99,9 +99,9 @@ def try_recipe(command, code, args, extras):
 class Desk:
     """Speaks frames: length, number (0x8000: answer), error, id, body; hello is 1."""
 
-    def __init__(self, error=0, body=b"", silent=False):
+    def __init__(self, error=0, body=b"", silent=False, of=DIR):
         self.error, self.body, self.silent = error, body, silent
-        path = os.path.join(DIR, "run/desk.sock")
+        path = os.path.join(of, "run/desk.sock")
         if os.path.exists(path):
             os.unlink(path)
         self.s = socket.socket(socket.AF_UNIX)
@@ -236,6 +236,8 @@ def phase_none():
     yield "explain", 0, ["130"], {"nodir": 1}
     yield "explain", 2, ["valt_sealed"], {"nodir": 1}
     yield "explain", 2, ["x" * 200], {"nodir": 1}
+    yield "doctor", 0, [], {**NONE, "prepare": lambda: ["--bundle", f"{WORK}/bundle{next(numbers)}"]}
+    yield "doctor", 1, ["--bundle", f"{TOP}/README.md"], NONE
     yield "help", 0, [], {"nodir": 1}
     yield "help", 0, ["exit-codes"], {"nodir": 1}
     yield "help", 0, ["client", "add"], {"nodir": 1}
@@ -255,6 +257,7 @@ def phase_none():
     os.makedirs(f"{WORK}/locked", exist_ok=True)
     os.chmod(f"{WORK}/locked", 0o755 if stranger() else 0o555)
     yield "init", 7, made, {"dir": f"{WORK}/locked/a", **(stranger() or {})}
+    yield "doctor", 7, ["--bundle", f"{WORK}/locked/bundle"], {**NONE, **(stranger() or {})}
     passphrase = f"{WORK}/passphrase"
     for name, text in (("passphrase", "a passphrase of ours"), ("short", "short")):
         with open(os.open(f"{WORK}/{name}", os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
@@ -376,6 +379,13 @@ def phase_desk():
     for c in ASKS + ["status", "jail", "config reload"]:
         yield c, 1, args_of(c), {}
     desk.close()
+    # a HSM that refuses, seen through a daemon that only says that it is ready
+    half = f"{WORK}/refused"
+    os.makedirs(f"{half}/run")
+    for code, error in ((3, "HSM_PIN"), (4, "HSM_AWAY")):
+        desk = Desk(error=error_number(error), of=half)
+        yield "init", code, ["--software-hsm", "--yes", "--listen", "127.0.0.1:1"], {"dir": half, "env": tool("sallyportd", "echo ready; exec sleep 20")}
+        desk.close()
     desk = Desk(body=b"\x08\x09\x10\x07\x18\x02\x22\x0bpayment pay")
     yield "ledger rebuild", 9, [], {}
     desk.close()
