@@ -190,6 +190,7 @@ make_pair(struct p11 *p, struct ask *a)
 			{CKA_EC_PARAMS, curve.bytes, curve.len}, {CKA_TOKEN, &yes, sizeof yes},
 			{CKA_PRIVATE, &no, sizeof no},           {CKA_VERIFY, &yes, sizeof yes},
 			{CKA_ENCRYPT, &no, sizeof no},           {CKA_WRAP, &no, sizeof no},
+			{CKA_VERIFY_RECOVER, &no, sizeof no},
 		};
 		CK_ATTRIBUTE prv[] = {
 			{CKA_LABEL, a->label, strlen(a->label)},
@@ -201,6 +202,7 @@ make_pair(struct p11 *p, struct ask *a)
 			{CKA_SIGN, &yes, sizeof yes},
 			{CKA_DECRYPT, &no, sizeof no},
 			{CKA_UNWRAP, &no, sizeof no},
+			{CKA_SIGN_RECOVER, &no, sizeof no}, /* newer modules give it where nobody says no */
 		};
 		CK_OBJECT_HANDLE a_pub, a_prv;
 		rv = p->f->C_GenerateKeyPair(p->session, &make, pub, sizeof pub / sizeof *pub, prv, sizeof prv / sizeof *prv,
