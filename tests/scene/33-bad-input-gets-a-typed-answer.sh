@@ -20,7 +20,14 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$w
 issue stranger clientAuth 5
 issue enemy clientAuth 5 foreign
 issue server serverAuth 5
-issue old clientAuth -1
+issue old clientAuth 5
+# one that has expired: newer OpenSSL makes none with -days -1, and openssl ca alone takes both dates everywhere
+mkdir "$work/pki/ca" && : >"$work/pki/ca/index" && echo 01 >"$work/pki/ca/serial"
+printf '[ca]\ndefault_ca=x\n[x]\ndatabase=%s/index\nserial=%s/serial\nnew_certs_dir=%s\ndefault_md=sha256\npolicy=p\nunique_subject=no\n[p]\ncommonName=supplied\n' \
+	"$work/pki/ca" "$work/pki/ca" "$work/pki/ca" >"$work/pki/ca/conf"
+openssl req -new -key "$work/pki/old.key" -subj /CN=old -out "$work/pki/ca/csr" 2>/dev/null
+openssl ca -batch -notext -config "$work/pki/ca/conf" -cert "$dir/ca/ca.crt" -keyfile "$dir/ca/ca.key" -in "$work/pki/ca/csr" -extfile "$work/pki/old.ext" \
+	-startdate "$(date -u -d '3 days ago' +%Y%m%d%H%M%SZ)" -enddate "$(date -u -d '1 day ago' +%Y%m%d%H%M%SZ)" -out "$work/pki/old.crt" 2>/dev/null
 with() { # NAME PATH: a request with that certificate; sets status and body
 	body=$(curl -sS --max-time 10 --cacert "$dir/ca.crt" --cert "$work/pki/$1.crt" --key "$work/pki/$1.key" -w '\n%{http_code}' "$base$2" 2>"$work/curl.err")
 	status=${body##*
