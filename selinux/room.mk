@@ -21,7 +21,7 @@ SELINUX_TYPE = default
 # Needed rules are there and forbidden ones are not, in the policy of a whole system (Debian 12 and 13).
 check-selinux: selinux/sallyport.pp
 	$(top_srcdir)/tests/packages/selinux $(abs_builddir) $(RELEASES)
-# Enforcing, in a virtual machine (root only).
-check-vm:
-	$(top_srcdir)/tests/packages/vm $(abs_builddir) $(RELEASES)
+# Enforcing, in a virtual machine (root only): check-vm RELEASES="bookworm trixie" for both.
+check-vm: dist
+	$(top_srcdir)/tests/packages/vm $(abs_builddir) $(distdir).tar.xz $(RELEASES)
 .PHONY: selinux check-selinux check-vm

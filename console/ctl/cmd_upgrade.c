@@ -32,6 +32,8 @@
 #define LOOK_MS       50
 #define NOTICED_S     2
 #define ASK_MS        500 /* between two questions to systemd */
+/* The monitor is ready for systemd after 3 s, sealed or not; a slow HSM or host may still unseal it by itself. */
+#define SEALED_MS 20000
 
 struct upgrade {
 	struct run *run;
@@ -264,7 +266,7 @@ is_back(const struct upgrade *u, const sp_status_rep *s)
 static enum err
 switch_over(const struct upgrade *u, int64_t until_ms, sp_status_rep *rep, struct times *t)
 {
-	int64_t begun = clock_mono_ms(), ask_at_ms = 0;
+	int64_t begun = clock_mono_ms(), ask_at_ms = 0, open_at_ms = 0;
 	int status = 0;
 	enum err e = ERR_NOT_RUNNING;
 	*t = (struct times){-1, -1};
@@ -282,7 +284,9 @@ switch_over(const struct upgrade *u, int64_t until_ms, sp_status_rep *rep, struc
 			break;
 		}
 		/* systemd is done, and what came up will not serve by itself; or nothing came up, and systemd tries no more */
-		if (ended && e == ERR_OK && rep->state == PAGE_SEALED)
+		if (!ended || e != ERR_OK || rep->state != PAGE_SEALED)
+			open_at_ms = now;
+		if (now - open_at_ms >= SEALED_MS)
 			break;
 		if (ended && (pid < 0 || status != 0) && now >= ask_at_ms) {
 			if (!program_service_changing())
