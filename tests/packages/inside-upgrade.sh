@@ -19,6 +19,7 @@ well() { for_a_while says "serving — all well"; }
 waits() { for_a_while says "serving — new version not running; sallyport upgrade"; }
 field() { sallyport --json status | tr ',{' '\n\n' | sed -n "s/^\"$1\":\"\{0,1\}\([^\"}]*\)\"\{0,1\}.*/\1/p" | head -1; }
 pid_of() { sallyport --json status | tr '{' '\n' | sed -n "s/.*\"process\":\"$1\".*\"pid\":\([0-9]*\).*/\1/p" | head -1; }
+all_pids() { sallyport --json status | tr ',' '\n' | sed -n 's/^"pid":\([0-9]*\)$/\1/p' | paste -sd,; }
 main_pid() { systemctl show -p MainPID --value sallyport; }
 # whose the files are, with which rights, and what stands in those that people edit; what is written at run time left out
 facts() {
@@ -110,14 +111,14 @@ check "… and has everything" is "$(sallyport --json ledger rebuild)" "$before"
 
 for row in 0.2.0:automatic 0.3.0:by_hand; do
 	to=${row%:*}
-	from=$(field version) main=$(main_pid)
+	from=$(field version) main=$(main_pid) pids=$(all_pids)
 	pay 40 "${to//./}" &
 	client=$!
 	sleep 3
 	check "$to: the package installs under traffic, ${row#*:}" "${row#*:}" "$to"
 	check "$to: the old version serves, and status names what to do" waits
 	check "$to: … with exit status 0" exits 0 sallyport status
-	check "$to: … it is the same process" is "$(main_pid)" "$main"
+	check "$to: … they are the same processes" is "$(all_pids)" "$pids"
 	check "$to: … of the old version" is "$(field version)" "$from"
 	check "$to: … beside the new command" is "$(field installed_version)" "$to"
 	check "$to: systemd says it too, within two seconds" within_two systemd_says "new version not running"
@@ -130,8 +131,9 @@ for row in 0.2.0:automatic 0.3.0:by_hand; do
 		check "$to: … in the old version" bash -c "readlink /proc/$(pid_of $p)/exe | grep -q deleted"
 	done
 	check "$to: it serves as before" waits
+	pids=$(all_pids)
 	check "$to: needrestart restarts what it may" needrestart_runs
-	check "$to: … and leaves ours alone" is "$(main_pid)" "$main"
+	check "$to: … and leaves ours alone" is "$(main_pid) $(all_pids)" "$main $pids"
 	check "$to: … serving" waits
 	check "$to: a rehearsal finds nothing against it" exits 0 sallyport upgrade --dry-run
 	mv /etc/sallyport/credentials/hsm-pin /root/pin
