@@ -57,12 +57,20 @@ const char *
 jail_rows_files(const struct jail_spec *s, char out[64])
 {
 	size_t n = 0;
+	bool site = false;
 	snprintf(out, 64, "none");
 	/* a path is of no use to one that has no call to open it with */
 	for (size_t i = 0; allows(s, "openat") && i < s->paths_n; i++) {
 		const struct jail_path *p = &s->paths[i];
-		if (is_common(p) || n >= 60)
+		/* those that the configuration names are one thing to say; sallyport jail PROCESS has them all */
+		bool named = p->path[0] == '@' && strcmp(p->path, "@dir") != 0;
+		if (is_common(p) || n >= 60 || (named && site))
 			continue;
+		site |= named;
+		if (named) {
+			n += (size_t)snprintf(out + n, 64 - n, "%sthe site's own", n ? ", " : "");
+			continue;
+		}
 		n += (size_t)snprintf(out + n, 64 - n, "%s%s%s", n ? ", " : "",
 							  strcmp(p->path, "@dir") == 0 ? "its directory" : p->path, p->write ? "" : " (read)");
 	}
