@@ -1,11 +1,13 @@
 /*
  * key_index — idempotency keys in a database: a day of random keys without a random write for each.
  * How: new keys go to the end of a log table and into an index in memory. A full log is folded, a few keys with every
- *   commit, into a run: the same keys in order, written once, with a Bloom filter that stays in memory (key_filter.h). A run goes as a
- *   whole when its last key has expired. A look-up is memory, and a read only for a key that is (most surely) there.
+ *   commit, into a run: the same keys in order, written once, with a Bloom filter that stays in memory (key_filter.h).
+ *   A run goes as a whole when its last key has expired. A look-up is memory, and a read only for a key that is (most
+ *   surely) there.
  * Invariants: the newest row of a key is found; a row is in its log until its run is whole in the same transaction;
- * what a rolled-back transaction did is undone in memory too. Why: keys are random, so that a B-tree of them costs a
- * page per payment as soon as it is larger than the cache; that was more than all other writes of a payment together.
+ *   what a rolled-back transaction did is undone in memory too.
+ * Why: keys are random, so that a B-tree of them costs a page per payment as soon as it is larger than the cache; that
+ *   was more than all other writes of a payment together.
  */
 #ifndef DAEMON_STORE_KEY_INDEX_H
 #define DAEMON_STORE_KEY_INDEX_H
