@@ -81,7 +81,7 @@ programs_are_whole(const struct upgrade *u, char detail[DETAIL_BYTES])
 	const char *const argv[] = {SBINDIR "/sallyportd", "--version", NULL};
 	char said[128];
 	(void)u;
-	if (program_run(argv, said, sizeof said) == 0 && strcmp(said, "sallyportd " VERSION "\n") == 0) {
+	if (program_run_quietly(argv, said, sizeof said) == 0 && strcmp(said, "sallyportd " VERSION "\n") == 0) {
 		snprintf(detail, DETAIL_BYTES, "sallyportd and sallyport are of version %s", VERSION);
 		return true;
 	}

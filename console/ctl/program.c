@@ -27,8 +27,8 @@ read_all(int fd, char *out, size_t size)
 	out[n] = 0;
 }
 
-int
-program_run(const char *const argv[], char *out, size_t size)
+static int
+run(const char *const argv[], char *out, size_t size, bool quietly)
 {
 	int fds[2] = {-1, -1}, status;
 	if (out && pipe2(fds, O_CLOEXEC) != 0)
@@ -38,6 +38,9 @@ program_run(const char *const argv[], char *out, size_t size)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (out)
 			dup2(fds[1], STDOUT_FILENO);
+		int null = quietly ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+		if (null >= 0)
+			dup2(null, STDERR_FILENO);
 		execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
@@ -49,6 +52,18 @@ program_run(const char *const argv[], char *out, size_t size)
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int
+program_run(const char *const argv[], char *out, size_t size)
+{
+	return run(argv, out, size, false);
+}
+
+int
+program_run_quietly(const char *const argv[], char *out, size_t size)
+{
+	return run(argv, out, size, true);
 }
 
 pid_t

@@ -18,6 +18,9 @@
  *   Blocks   until it has ended
  */
 int program_run(const char *const argv[], char *out, size_t size);
+/* The same, and its stderr is nobody's: a daemon in a domain of its own must not be handed a person's file (SELinux).
+ */
+int program_run_quietly(const char *const argv[], char *out, size_t size);
 /* Asks systemd to start or restart the service. What asks is a process of its own that Ctrl-C does not reach: systemd
  * is asked in any case. -1: it could not be started. */
 pid_t program_service(const char *verb);
