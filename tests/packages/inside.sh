@@ -53,7 +53,7 @@ refused="serving — config refused; sallyport config check"
 check "a reload with an error fails for systemctl" bash -c '! systemctl reload sallyport'
 check "… and says why in the journal" bash -c 'journalctl -u sallyport --no-pager | grep -q "config reload: sallyport.conf.d/bad.conf:1: gate.procesess: unknown key; did you mean gate.processes?"'
 check "… what runs goes on with the old one, and status says so" test "$(first)" = "$refused"
-check "… systemd does too" bash -c 'systemctl -q is-active sallyport && systemctl status sallyport --no-pager | grep -q "config refused"'
+check "… systemd does too, within two seconds" bash -c 'for _ in $(seq 1 20); do systemctl status sallyport --no-pager | grep -q "config refused" && exec systemctl -q is-active sallyport; sleep 0.1; done; exit 1'
 check "a restart with it does not start" bash -c '! systemctl restart sallyport'
 check "… systemctl status has the same words" bash -c 'systemctl status sallyport --no-pager -l | grep -q "not started — The configuration has errors: sallyport.conf.d/bad.conf:1: gate.procesess"'
 check "… and it is not tried again and again" bash -c 'sleep 3; [ "$(systemctl show -p ActiveState,Result --value sallyport | paste -sd\ )" = "exit-code failed" ] || { systemctl show -p ActiveState,Result,NRestarts sallyport; false; }'
