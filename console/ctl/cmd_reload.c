@@ -12,30 +12,16 @@
 #include "console/ctl/config_check.h"
 #include "console/ctl/ctl.h"
 #include "console/ctl/layout.h"
+#include "console/ctl/told.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
-#include "daemon/wire/client.h"
 #include "policy/schema/wire.pb.h"
 
 #define VERDICT_FILE "config.refused" /* daemon/monitor/reload.c takes it */
 #define WAIT_MS      5000
 #define LOOK_MS      50
+#define DESK_MS      1000
 #define TEXT_BYTES   (3 * DOCTOR_TEXT_BYTES)
-
-static enum err
-look(const struct run *r, sp_status_rep *rep)
-{
-	static const sp_status_req req;
-	struct client *c = NULL;
-	char path[PATH_BYTES];
-	enum err e = ctl_path(path, r->paths.run, "desk.sock");
-	if (e == ERR_OK)
-		e = client_open(path, 1000, &c);
-	if (e == ERR_OK)
-		e = client_ask(c, MSG_status, &req, rep, 1000);
-	client_close(c);
-	return e == ERR_DEADLINE || e == ERR_PEER_AWAY ? ERR_NOT_RUNNING : e;
-}
 
 static pid_t
 monitor_of(const sp_status_rep *s)
@@ -70,7 +56,7 @@ wait_for(const struct run *r, const sp_status_rep *before, sp_status_rep *rep)
 	int64_t until_ms = clock_mono_ms() + WAIT_MS;
 	enum err e = ERR_DEADLINE;
 	while (clock_mono_ms() < until_ms) {
-		e = look(r, rep);
+		e = told_look(r, DESK_MS, DESK_MS, rep);
 		if (e == ERR_OK && (rep->config_at_ms != before->config_at_ms ||
 							(rep->config_refused_at_ms && rep->config_refused_at_ms != before->config_refused_at_ms)))
 			return ERR_OK;
@@ -98,7 +84,7 @@ static int
 act_reload(struct run *r)
 {
 	static sp_status_rep before, now;
-	enum err e = layout_complete(&r->paths) ? look(r, &before) : ERR_NOT_INITIALISED;
+	enum err e = layout_complete(&r->paths) ? told_look(r, DESK_MS, DESK_MS, &before) : ERR_NOT_INITIALISED;
 	struct config_check *c = NULL;
 	if (e == ERR_OK)
 		e = (c = config_check_make(r, NULL)) ? leave_verdict(r, c) : ERR_MEMORY;

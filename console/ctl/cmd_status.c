@@ -4,8 +4,8 @@
 
 #include "console/ctl/ctl.h"
 #include "console/ctl/layout.h"
+#include "console/ctl/told.h"
 #include "daemon/base/clock.h"
-#include "daemon/wire/client.h"
 #include "daemon/wire/page.h"
 #include "policy/schema/wire.pb.h"
 
@@ -172,20 +172,11 @@ not_there(struct run *r, enum err e)
 static int
 act_status(struct run *r)
 {
-	static sp_status_req req;
 	static sp_status_rep rep;
-	struct client *c = NULL;
-	char path[PATH_BYTES], line[sizeof rep.line];
-	enum err e = layout_complete(&r->paths) ? ctl_path(path, r->paths.run, "desk.sock") : ERR_NOT_INITIALISED;
-
+	char line[sizeof rep.line];
 	/* 300 ms for the whole answer, with a dead or hanging desk too */
-	if (e == ERR_OK)
-		e = client_open(path, 100, &c);
-	if (e == ERR_OK)
-		e = client_ask(c, MSG_status, &req, &rep, 180);
-	client_close(c);
-	if (e == ERR_DEADLINE || e == ERR_PEER_AWAY)
-		e = ERR_NOT_RUNNING;
+	enum err e = layout_complete(&r->paths) ? told_look(r, 100, 180, &rep) : ERR_NOT_INITIALISED;
+
 	if (e != ERR_OK)
 		return not_there(r, e);
 	/* in the words of the version that runs: it may be another than ours */

@@ -17,11 +17,11 @@
 #include "console/ctl/interrupt.h"
 #include "console/ctl/layout.h"
 #include "console/ctl/program.h"
+#include "console/ctl/told.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mark.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
-#include "daemon/wire/client.h"
 #include "daemon/wire/page.h"
 #include "policy/schema/wire.pb.h"
 
@@ -30,6 +30,7 @@
 #define DISK_FREE_MIN ((uint64_t)64 << 20)
 #define WAIT_S        120
 #define LOOK_MS       50
+#define DESK_MS       500
 #define NOTICED_S     2
 #define ASK_MS        500 /* between two questions to systemd */
 /* The monitor is ready for systemd after 3 s, sealed or not; a slow HSM or host may still unseal it by itself. */
@@ -46,22 +47,6 @@ struct upgrade {
 };
 
 /* ── what runs ── */
-
-/* One look; ERR_NOT_RUNNING also when it does not answer in time. */
-static enum err
-look(const struct upgrade *u, sp_status_rep *rep)
-{
-	static sp_status_req req;
-	struct client *c = NULL;
-	char path[PATH_BYTES];
-	enum err e = ctl_path(path, u->run->paths.run, "desk.sock");
-	if (e == ERR_OK)
-		e = client_open(path, 500, &c);
-	if (e == ERR_OK)
-		e = client_ask(c, MSG_status, &req, rep, 500);
-	client_close(c);
-	return e == ERR_DEADLINE || e == ERR_PEER_AWAY ? ERR_NOT_RUNNING : e;
-}
 
 static uint32_t
 monitor_pid(const sp_status_rep *s)
@@ -275,7 +260,7 @@ switch_over(const struct upgrade *u, int64_t until_ms, sp_status_rep *rep, struc
 	pid_t pid = program_service("restart");
 	for (bool ended = pid < 0; clock_mono_ms() < until_ms;) {
 		ended = ended || waitpid(pid, &status, WNOHANG) == pid;
-		e = look(u, rep);
+		e = told_look(u->run, DESK_MS, DESK_MS, rep);
 		int64_t now = clock_mono_ms() - begun;
 		if (t->away_ms < 0 && (e != ERR_OK || monitor_pid(rep) != u->pid || rep->state != PAGE_SERVING))
 			t->away_ms = now;
@@ -305,7 +290,7 @@ settle(const struct upgrade *u, int64_t until_ms, sp_status_rep *rep)
 	bool told = u->run->json;
 	enum err e;
 	for (;;) {
-		e = look(u, rep);
+		e = told_look(u->run, DESK_MS, DESK_MS, rep);
 		bool on_its_way =
 			e == ERR_NOT_RUNNING || (e == ERR_OK && (rep->state == PAGE_STOPPING || rep->state == PAGE_STARTING));
 		if (!on_its_way || clock_mono_ms() >= until_ms || !program_service_changing())
@@ -372,7 +357,7 @@ is_new(const struct upgrade *u, sp_status_rep *rep)
 	if (stat(SBINDIR "/sallyportd", &st) != 0 || time(NULL) - st.st_ctim.tv_sec > NOTICED_S)
 		return false;
 	nanosleep(&(struct timespec){.tv_sec = NOTICED_S}, NULL);
-	return look(u, rep) == ERR_OK && rep->new_version;
+	return told_look(u->run, DESK_MS, DESK_MS, rep) == ERR_OK && rep->new_version;
 }
 
 static int

@@ -1,5 +1,6 @@
 /* sallyport doctor — what is wrong, why, and what to do; also when nothing runs. */
 #include "console/ctl/doctor.h"
+#include "console/ctl/told.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,6 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
-#include "daemon/wire/client.h"
 
 #define DESK_MS 800 /* a hanging desk must leave time for all the others */
 
@@ -147,21 +147,6 @@ doctor_draw(void *arg, unsigned char *out, size_t n)
 
 /* ── the round ── */
 
-static enum err
-ask_desk(const struct run *r, sp_status_rep *rep)
-{
-	static const sp_status_req req;
-	struct client *c = NULL;
-	char path[PATH_BYTES];
-	enum err e = ctl_path(path, r->paths.run, "desk.sock");
-	if (e == ERR_OK)
-		e = client_open(path, DESK_MS, &c);
-	if (e == ERR_OK)
-		e = client_ask(c, MSG_status, &req, rep, DESK_MS);
-	client_close(c);
-	return e;
-}
-
 enum err
 doctor_open(const struct run *r, const char *file, struct doctor *d)
 {
@@ -177,7 +162,7 @@ doctor_open(const struct run *r, const char *file, struct doctor *d)
 	d->test = strcmp(conf_text(d->conf, CONF_MODE), "test") == 0;
 	d->owner = stat(r->paths.etc, &st) == 0 ? st.st_uid : geteuid();
 	/* a bundle is made without asking anybody */
-	d->desk = ctl_flag(r, "--bundle") ? ERR_NOT_RUNNING : ask_desk(r, &d->status);
+	d->desk = ctl_flag(r, "--bundle") ? ERR_NOT_RUNNING : told_ask(r, DESK_MS, DESK_MS, &d->status);
 	return ERR_OK;
 }
 

@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "console/ctl/doctor.h"
 #include "console/ctl/layout.h"
+#include "console/ctl/program.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -330,24 +330,9 @@ read_journal(void)
 	static const char *const argv[] = {
 		"/usr/bin/journalctl", "-u", "sallyport.service", "-o", "cat", "-n", "2000", "--no-pager", "-q", NULL};
 	char *text = access(argv[0], X_OK) == 0 ? mem_new(1, LOG_BYTES_MAX + 1) : NULL;
-	int fds[2];
-	size_t n = 0;
-	if (!text || pipe2(fds, O_CLOEXEC) != 0)
-		return text;
-	pid_t pid = fork();
-	if (pid == 0) {
-		dup2(fds[1], STDOUT_FILENO);
-		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
-		execv(argv[0], (char *const *)(uintptr_t)argv);
-		_exit(127);
-	}
-	close(fds[1]);
-	for (ssize_t got = 1; pid > 0 && got > 0 && n<LOG_BYTES_MAX; n += got> 0 ? (size_t)got : 0)
-		got = read(fds[0], text + n, LOG_BYTES_MAX - n);
-	close(fds[0]);
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
-	text[n] = 0;
+	/* what it could read before it failed is better than nothing */
+	if (text)
+		(void)program_run_quietly(argv, text, LOG_BYTES_MAX + 1);
 	return text;
 }
 

@@ -9,7 +9,7 @@
 
 #include "console/ctl/jail_rows.h"
 #include "console/ctl/layout.h"
-#include "daemon/wire/client.h"
+#include "console/ctl/told.h"
 #include "daemon/wire/jails.h"
 
 #define DESK_MS  800
@@ -122,21 +122,6 @@ declared(const struct run *r, enum err why, struct jail_round *out)
 		set_user(&out->rows[i], uid);
 }
 
-static enum err
-ask_desk(const struct run *r, sp_status_rep *rep)
-{
-	static const sp_status_req req;
-	struct client *c = NULL;
-	char path[PATH_BYTES];
-	enum err e = layout_complete(&r->paths) ? ctl_path(path, r->paths.run, "desk.sock") : ERR_NOT_INITIALISED;
-	if (e == ERR_OK)
-		e = client_open(path, DESK_MS, &c);
-	if (e == ERR_OK)
-		e = client_ask(c, MSG_status, &req, rep, DESK_MS);
-	client_close(c);
-	return e == ERR_DEADLINE || e == ERR_PEER_AWAY ? ERR_NOT_RUNNING : e;
-}
-
 enum err
 jail_round_look(const struct run *r, struct jail_round *out)
 {
@@ -146,7 +131,8 @@ jail_round_look(const struct run *r, struct jail_round *out)
 	for (unsigned i = 0; i < TRIES && (i == 0 || out->faults); i++) {
 		if (i > 0)
 			nanosleep(&pause, NULL);
-		if ((e = ask_desk(r, &rep)) != ERR_OK)
+		e = layout_complete(&r->paths) ? told_look(r, DESK_MS, DESK_MS, &rep) : ERR_NOT_INITIALISED;
+		if (e != ERR_OK)
 			break;
 		round_of(&rep, out);
 	}

@@ -311,7 +311,6 @@ officer_read_public(const char *path, struct officer *out)
 	if ((e = ctl_read_file(path, 4096, &text, &n)) != ERR_OK)
 		return e;
 	e = parse_public(text, out);
-	mem_wipe(text, n);
 	mem_free(text);
 	return e;
 }
