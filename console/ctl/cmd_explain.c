@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "console/ctl/commands.h"
 #include "console/ctl/ctl.h"
 #include "console/ctl/paragraph.h"
 #include "daemon/base/str.h"
@@ -197,7 +198,7 @@ print_exit(const struct exit_row *x)
 	char given[512] = "no command yet";
 	size_t n = 0;
 	printf("%d — %s: an exit status, the same in every command\n\n", x->number, x->what);
-	for (const struct command *const *c = ctl_commands(); *c && n < sizeof given; c++)
+	for (const struct command *const *c = commands_all(); *c && n < sizeof given; c++)
 		if (gives(*c, x->number))
 			n += (size_t)snprintf(given + n, sizeof given - n, "%s%s", n ? ", " : "", (*c)->words);
 	line("given by", "%s", given);
@@ -251,7 +252,7 @@ static json_t *
 exit_json(const struct exit_row *x)
 {
 	json_t *commands = json_array(), *codes = json_array();
-	for (const struct command *const *c = ctl_commands(); *c; c++)
+	for (const struct command *const *c = commands_all(); *c; c++)
 		if (gives(*c, x->number))
 			json_array_append_new(commands, json_string((*c)->words));
 	for (int e = 1; e < ERR_MAX; e++)

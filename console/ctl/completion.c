@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "console/ctl/commands.h"
 #include "console/ctl/ctl.h"
 
 #define COMMON "--dir --json --no-color --no-input --yes --help"
@@ -21,7 +22,7 @@ first_of(const char *words)
 static bool
 opens_group(const struct command *const *c)
 {
-	for (const struct command *const *b = ctl_commands(); b < c; b++)
+	for (const struct command *const *b = commands_all(); b < c; b++)
 		if (first_of((*b)->words) == first_of((*c)->words) &&
 			memcmp((*b)->words, (*c)->words, first_of((*c)->words)) == 0)
 			return false;
@@ -45,7 +46,7 @@ static void
 print_value_flags(bool files)
 {
 	fputs(files ? "--dir" : "--nothing", stdout);
-	for (const struct command *const *c = ctl_commands(); *c; c++)
+	for (const struct command *const *c = commands_all(); *c; c++)
 		for (const struct flag *f = (*c)->flags; f && f->name; f++)
 			if (f->value && is_file(f) == files)
 				printf("|%s", f->name);
@@ -77,11 +78,11 @@ static void
 print_cases(void)
 {
 	fputs("\t\"\") offer=\"", stdout);
-	for (const struct command *const *c = ctl_commands(); *c; c++)
+	for (const struct command *const *c = commands_all(); *c; c++)
 		if (opens_group(c))
 			printf("%.*s ", (int)first_of((*c)->words), (*c)->words);
 	fputs("\" ;;\n", stdout);
-	for (const struct command *const *c = ctl_commands(); *c; c++) {
+	for (const struct command *const *c = commands_all(); *c; c++) {
 		if (!opens_group(c) || !strchr((*c)->words, ' '))
 			continue;
 		size_t n = first_of((*c)->words);
@@ -91,7 +92,7 @@ print_cases(void)
 				printf("%s ", (*d)->words + n + 1);
 		fputs("\" ;;\n", stdout);
 	}
-	for (const struct command *const *c = ctl_commands(); *c; c++) {
+	for (const struct command *const *c = commands_all(); *c; c++) {
 		printf("\t\"%s\"*) offer=\"", (*c)->words);
 		print_flags(*c);
 		fputs("\" ;;\n", stdout);
@@ -176,7 +177,7 @@ print_fish(void)
 		  "$word\n\t\tend\n"
 		  "\tend\n\techo \"$typed\"\nend\n",
 		  stdout);
-	for (const struct command *const *c = ctl_commands(); *c; c++) {
+	for (const struct command *const *c = commands_all(); *c; c++) {
 		print_fish_words(c);
 		for (const struct flag *f = (*c)->flags; f && f->name; f++) {
 			printf("complete -c sallyport -n 'string match -q -- \"%s*\" (__sallyport_typed)' -l '%s'%s -d '",

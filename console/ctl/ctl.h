@@ -91,6 +91,5 @@ enum err ctl_path(char out[PATH_BYTES], const char *dir, const char *name) MUST;
 enum err ctl_read_file(const char *path, size_t max, char **out, size_t *n_out) MUST;
 /* Write atomically (tmp, fsync, rename) with this mode. ERR_IO · ERR_PERMISSION · ERR_DISK_FULL */
 enum err ctl_write_file(const char *path, const void *bytes, size_t n, unsigned mode) MUST;
-const struct command *const *ctl_commands(void); /* NULL-ended */
 
 #endif

@@ -13,30 +13,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "console/ctl/commands.h"
 #include "console/ctl/help.h"
 #include "console/ctl/interrupt.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-#define CMD(id) extern const struct command cmd_##id;
-#include "console/ctl/commands.def"
-#undef CMD
-
-static const struct command *const commands[] = {
-#define CMD(id) &cmd_##id,
-#include "console/ctl/commands.def"
-#undef CMD
-	NULL};
-
 static const struct flag common_flags[] = {{"--dir", "DIR", NULL},     {"--json", NULL, NULL},
 										   {"--no-color", NULL, NULL}, {"--no-input", NULL, NULL},
 										   {"--yes", NULL, NULL},      {NULL, NULL, NULL}};
-
-const struct command *const *
-ctl_commands(void)
-{
-	return commands;
-}
 
 const char *
 ctl_flag(const struct run *r, const char *name)
@@ -83,7 +68,7 @@ words_match(const struct command *c, int argc, char **argv)
 static const struct command *
 find_command(int argc, char **argv, int *words_out)
 {
-	for (const struct command *const *c = commands; *c; c++) {
+	for (const struct command *const *c = commands_all(); *c; c++) {
 		int n = words_match(*c, argc, argv);
 		if (n > 0 && n >= *words_out) {
 			*words_out = n;
@@ -102,7 +87,7 @@ unknown_command(const struct run *r, int argc, char **argv)
 
 	snprintf(typed, sizeof typed, "%s%s%s", argv[0], argc > 1 && argv[1][0] != '-' ? " " : "",
 			 argc > 1 && argv[1][0] != '-' ? argv[1] : "");
-	for (const struct command *const *c = commands; *c; c++) {
+	for (const struct command *const *c = commands_all(); *c; c++) {
 		unsigned d = str_distance(typed, (*c)->words, 2), first = str_distance(argv[0], (*c)->words, 2);
 		if (first < d)
 			d = first;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "console/ctl/commands.h"
 #include "console/ctl/completion.h"
 #include "console/ctl/manual.h"
 
@@ -61,7 +62,7 @@ static json_t *
 all_json(void)
 {
 	json_t *list = json_array();
-	for (const struct command *const *c = ctl_commands(); *c; c++)
+	for (const struct command *const *c = commands_all(); *c; c++)
 		json_array_append_new(list, command_json(*c));
 	return json_pack("{ss so so so}", "version", VERSION, "exit_codes", codes_json(), "flags", flags_json(common),
 					 "commands", list);
@@ -84,7 +85,7 @@ help_all(const struct run *r)
 	puts("sallyport — card vault and payment-authorization appliance\n\n"
 		 "  $ sallyport --dir DIR status\n\n"
 		 "Commands:");
-	for (const struct command *const *c = ctl_commands(); *c; c++)
+	for (const struct command *const *c = commands_all(); *c; c++)
 		printf("  %-16s %s\n", (*c)->words, (*c)->summary);
 	puts("\nsallyport COMMAND --help tells more about one; sallyport help exit-codes lists what exit codes mean.\n"
 		 "The console: sallyport-console. The offline verifier: sallyport-verify.");
@@ -159,7 +160,7 @@ act_help(struct run *r)
 	char words[64] = "";
 	for (unsigned i = 0; i < r->args_n; i++)
 		snprintf(words + strlen(words), sizeof words - strlen(words), "%s%s", i ? " " : "", r->args[i]);
-	for (const struct command *const *c = ctl_commands(); words[0] && *c; c++)
+	for (const struct command *const *c = commands_all(); words[0] && *c; c++)
 		if (strcmp((*c)->words, words) == 0)
 			return help_command(r, *c);
 	return words[0] ? ctl_usage(r, "no such topic") : help_all(r);

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "console/ctl/program.h"
 #include "daemon/base/mem.h"
 
 #define STORE    "/etc/credstore.encrypted"
@@ -17,27 +17,6 @@
 #define UNIT_DIR "/etc/systemd/system/sallyport.service.d"
 #define DROP_IN  UNIT_DIR "/10-init.conf"
 #define CREDS    "/usr/bin/systemd-creds"
-
-/* Runs a program with bytes on its standard input; its exit status, -1: it could not be run. */
-static int
-run_with(const char *const argv[], const void *bytes, size_t n)
-{
-	int fds[2], status;
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return -1;
-	pid_t pid = fork();
-	if (pid == 0) {
-		dup2(fds[0], STDIN_FILENO);
-		execv(argv[0], (char *const *)(uintptr_t)argv);
-		_exit(127);
-	}
-	close(fds[0]);
-	bool put = n == 0 || write(fds[1], bytes, n) == (ssize_t)n;
-	close(fds[1]);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !put)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 static enum err
 make_directory(const char *path, unsigned mode)
@@ -60,7 +39,7 @@ tell_unit(const struct making *m)
 	enum err e = n > 0 && (size_t)n < sizeof text ? make_directory(UNIT_DIR, 0755) : ERR_OUT_OF_RANGE;
 	if (e == ERR_OK)
 		e = ctl_write_file(DROP_IN, text, (size_t)n, 0644);
-	return e == ERR_OK && run_with(reload, NULL, 0) != 0 ? ERR_IO : e;
+	return e == ERR_OK && program_feed(reload, NULL, 0) != 0 ? ERR_IO : e;
 }
 
 enum err
@@ -78,7 +57,7 @@ init_pin_seal(struct making *m)
 	/* it does not replace a file; one that dies early must not take us with it */
 	unlink(SEALED ".new");
 	sigaction(SIGPIPE, &quiet, &before);
-	int status = run_with(seal, m->pin->bytes, m->pin->len);
+	int status = program_feed(seal, m->pin->bytes, m->pin->len);
 	sigaction(SIGPIPE, &before, NULL);
 	if (status != 0)
 		return making_fail(m, ERR_IO, "systemd-creds could not seal the PIN to this host (exit %d)", status);

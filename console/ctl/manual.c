@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "console/ctl/commands.h"
+
 /* Text for roff: a backslash, a dash of a flag and a leading dot would be commands. */
 static void
 put(const char *s)
@@ -44,7 +46,7 @@ manual_commands(void)
 		  "what "
 		  "failed, why, and the next step.\n.SH COMMANDS\n",
 		  stdout);
-	for (const struct command *const *c = ctl_commands(); *c; c++) {
+	for (const struct command *const *c = commands_all(); *c; c++) {
 		printf(".SS \"sallyport ");
 		put((*c)->words);
 		if ((*c)->args[0])

@@ -66,6 +66,26 @@ program_run_quietly(const char *const argv[], char *out, size_t size)
 	return run(argv, out, size, true);
 }
 
+int
+program_feed(const char *const argv[], const void *bytes, size_t n)
+{
+	int fds[2], status;
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(fds[0], STDIN_FILENO);
+		execv(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	close(fds[0]);
+	bool put = n == 0 || write(fds[1], bytes, n) == (ssize_t)n;
+	close(fds[1]);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !put)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 pid_t
 program_service(const char *verb)
 {

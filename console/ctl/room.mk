@@ -1,6 +1,6 @@
 # console/ctl: the `sallyport` command, one file per command.
 bin_PROGRAMS += console/ctl/sallyport
-console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/ctl.c console/ctl/ctl.h console/ctl/help.c console/ctl/help.h console/ctl/completion.c console/ctl/completion.h console/ctl/manual.c console/ctl/manual.h console/ctl/interrupt.c console/ctl/interrupt.h \
+console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/commands.c console/ctl/commands.h console/ctl/ctl.c console/ctl/ctl.h console/ctl/help.c console/ctl/help.h console/ctl/completion.c console/ctl/completion.h console/ctl/manual.c console/ctl/manual.h console/ctl/interrupt.c console/ctl/interrupt.h \
 	console/ctl/ca.c console/ctl/ca.h console/ctl/officer.c console/ctl/officer.h console/ctl/officer_ask.c console/ctl/officer_ask.h console/ctl/hidden.c console/ctl/hidden.h console/ctl/scopes.c console/ctl/scopes.h \
 	console/ctl/layout.c console/ctl/layout.h console/ctl/program.c console/ctl/program.h console/ctl/show.c console/ctl/show.h console/ctl/told.c console/ctl/told.h \
 	console/ctl/cmd_init.c console/ctl/making.c console/ctl/making.h console/ctl/init_live.c console/ctl/init_live.h console/ctl/init_wishes.c console/ctl/init_pin.c console/ctl/ca_check.c console/ctl/cmd_status.c console/ctl/cmd_client.c console/ctl/cmd_officer.c console/ctl/cmd_key.c console/ctl/cmd_certificate.c console/ctl/cmd_payment.c \

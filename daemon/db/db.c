@@ -1,7 +1,7 @@
 #include "daemon/db/db.h"
 
-#include <errno.h>
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 #include <malloc.h>
 #include <stdio.h>

@@ -11,6 +11,7 @@
  * Exit status: 0 stopped · 1 could not start · 2 usage · 9 the configuration was refused (a try more changes nothing).
  */
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/str.h"
 #include "daemon/monitor/family.h"
 #include "daemon/monitor/notify.h"
 #include "daemon/monitor/site.h"
@@ -50,6 +52,13 @@ struct options {
 	int pin_fd; /* -1: none */
 };
 
+static int
+usage(void)
+{
+	fprintf(stderr, "sallyport: sallyportd: %s\nnext: sallyportd --help\n", err_title(ERR_USAGE));
+	return 2;
+}
+
 /* -1: go on; else exit with this. */
 static int
 read_options(int argc, char **argv, struct options *o)
@@ -61,6 +70,7 @@ read_options(int argc, char **argv, struct options *o)
 										  {"version", no_argument, NULL, 'v'},
 										  {"pin-fd", required_argument, NULL, 'p'},
 										  {NULL, 0, NULL, 0}};
+	uint64_t number;
 	int c;
 	o->libexec = getenv("SALLYPORT_LIBEXEC");
 	opterr = 0;
@@ -76,7 +86,9 @@ read_options(int argc, char **argv, struct options *o)
 			o->libexec = optarg;
 			break;
 		case 'p':
-			o->pin_fd = atoi(optarg);
+			if (str_decimal(optarg, INT_MAX, &number) != ERR_OK)
+				return usage();
+			o->pin_fd = (int)number;
 			break;
 		case 'h':
 			fputs(help, stdout);
@@ -85,14 +97,10 @@ read_options(int argc, char **argv, struct options *o)
 			puts("sallyportd " PACKAGE_VERSION);
 			return 0;
 		default:
-			fprintf(stderr, "sallyport: sallyportd: %s\nnext: sallyportd --help\n", err_title(ERR_USAGE));
-			return 2;
+			return usage();
 		}
 	}
-	if (optind == argc)
-		return -1;
-	fprintf(stderr, "sallyport: sallyportd: %s\nnext: sallyportd --help\n", err_title(ERR_USAGE));
-	return 2;
+	return optind == argc ? -1 : usage();
 }
 
 /* The same words for `systemctl status`, which keeps them when we are gone. */

@@ -78,11 +78,7 @@ enum metric_kind metric_kind_of(enum metric m);
 /* Which slot of page.histogram; -1 for other kinds. */
 int metric_histogram(enum metric m);
 
-/*
- * page_health: the one computation of the appliance's state, used by gate, desk, monitor alike.
- *   pages      array of n pages, NULL entries are processes that never came
- *   Worst state wins; a process without a heartbeat for 3 s counts as refusing with its own cause (ERR_VAULT_AWAY, …).
- */
+/* A processor account that does not answer: what page_account.h reads of it. */
 struct health_outage {
 	char account[PAGE_ACCOUNT_NAME_BYTES];
 	uint32_t breaker, failures;
@@ -96,6 +92,11 @@ struct health {
 	unsigned outages;
 	struct health_outage outage;
 };
+/*
+ * page_health: the one computation of the appliance's state, used by gate, desk, monitor alike.
+ *   pages      array of n pages, NULL entries are processes that never came
+ *   Worst state wins; a process without a heartbeat for 3 s counts as refusing with its own cause (ERR_VAULT_AWAY, …).
+ */
 struct health page_health(const struct page *const *pages, unsigned n, int64_t mono_ms);
 /* "serving — all well", "refusing effects — audit disk full; free space …" (≤ 80 columns). */
 void health_line(struct health h, char *out, unsigned out_bytes);

@@ -32,6 +32,11 @@ while read -r c; do
 	run sallyport --json $c --nonsense
 	check "$c --json fails with one document" one_document "$out"
 done <<<"$commands"
+for wrong in "--pin-fd x" "--pin-fd -1" "--pin-fd 99999999999" --nonsense extra; do
+	run sallyportd --dir "$none" $wrong
+	check "sallyportd $wrong is refused with 2" is "$code" 2
+	check "… in two lines" two_lines
+done
 run sallyport stat
 check "an abbreviation is refused" is "$code" 2
 run sallyport statsu
