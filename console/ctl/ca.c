@@ -1,5 +1,6 @@
 #include "console/ctl/ca.h"
 
+#include <arpa/inet.h>
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/entropy.h>
@@ -89,13 +90,19 @@ set_use(mbedtls_x509write_cert *w, enum ca_use use)
 	return rc;
 }
 
+void
+ca_host_of(const char *listen, char host[CONF_HOST_BYTES])
+{
+	char port[CONF_PORT_BYTES];
+	if (conf_address(listen, host, port) != ERR_OK || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
+		host[0] = 0;
+}
+
 static int
 set_names(mbedtls_x509write_cert *w, const char *host)
 {
 	static const unsigned char loopback[4] = {127, 0, 0, 1};
-	unsigned char address[4];
-	unsigned a, b, c, d;
-	char tail;
+	unsigned char address[16];
 	mbedtls_x509_san_list extra = {0}, local = {0}, ip = {0};
 
 	ip.node.type = MBEDTLS_X509_SAN_IP_ADDRESS;
@@ -106,12 +113,11 @@ set_names(mbedtls_x509write_cert *w, const char *host)
 	local.node.san.unstructured_name.len = strlen("localhost");
 	local.next = &ip;
 	if (host && host[0]) {
-		if (sscanf(host, "%3u.%3u.%3u.%3u%c", &a, &b, &c, &d, &tail) == 4) {
-			address[0] = (unsigned char)a, address[1] = (unsigned char)b;
-			address[2] = (unsigned char)c, address[3] = (unsigned char)d;
+		bool four = inet_pton(AF_INET, host, address) == 1;
+		if (four || inet_pton(AF_INET6, host, address) == 1) {
 			extra.node.type = MBEDTLS_X509_SAN_IP_ADDRESS;
 			extra.node.san.unstructured_name.p = address;
-			extra.node.san.unstructured_name.len = sizeof address;
+			extra.node.san.unstructured_name.len = four ? 4 : 16;
 		} else {
 			extra.node.type = MBEDTLS_X509_SAN_DNS_NAME;
 			extra.node.san.unstructured_name.p = (unsigned char *)(uintptr_t)host;

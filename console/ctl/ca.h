@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "daemon/base/err.h"
+#include "daemon/base/conf.h"
 
 #define CA_PEM_BYTES 4096
 
@@ -25,11 +25,13 @@ enum ca_use { CA_USE_SERVER, CA_USE_CLIENT };
 enum err ca_make_root(const char *name, unsigned days, struct ca_pair *out) MUST;
 /*
  * ca_issue(root, name, use, host, days, out)
- *   A key and a certificate signed by root. host: extra DNS name or IPv4 address for a server (may be NULL); localhost
+ *   A key and a certificate signed by root. host: extra DNS name or address for a server (may be NULL or ""); localhost
  *   and 127.0.0.1 are always in. ERR_CRYPTO · ERR_RANDOM · ERR_FILE_FORM (root does not parse).
  */
 enum err ca_issue(const struct ca_pair *root, const char *name, enum ca_use use, const char *host, unsigned days,
 				  struct ca_pair *out) MUST;
+/* The host that a server's certificate names for this value of `listen`: "" for all addresses, and for what is none. */
+void ca_host_of(const char *listen, char host[CONF_HOST_BYTES]);
 /* As ca_issue for a client, for the public key of a PKCS#10 request; out->key is "". ERR_FILE_FORM. */
 enum err ca_sign_request(const struct ca_pair *root, const char *name, const char *csr_pem, unsigned days,
 						 struct ca_pair *out) MUST;

@@ -15,19 +15,15 @@
 
 /* The address that the API listens on goes into the certificate, as at init; "any address" is no name. */
 static enum err
-listen_host(const struct run *r, char out[64])
+listen_host(const struct run *r, char out[CONF_HOST_BYTES])
 {
 	struct conf *c = conf_new();
 	struct buf problems;
 	buf_init(&problems, 65536);
 	enum err e = c ? conf_load(c, r->paths.etc, &problems) : ERR_MEMORY;
 	out[0] = 0;
-	if (e == ERR_OK) {
-		const char *listen = conf_text(c, CONF_LISTEN);
-		snprintf(out, 64, "%.*s", (int)strcspn(listen, ":"), listen);
-	}
-	if (strcmp(out, "0.0.0.0") == 0)
-		out[0] = 0;
+	if (e == ERR_OK)
+		ca_host_of(conf_text(c, CONF_LISTEN), out);
 	buf_clear(&problems);
 	conf_free(c);
 	return e;
@@ -50,7 +46,7 @@ static enum err
 renew(const struct run *r, unsigned days, uint8_t sha256_out[32], int64_t *until_ms_out)
 {
 	struct ca_pair root, pair;
-	char host[64];
+	char host[CONF_HOST_BYTES];
 	memset(&pair, 0, sizeof pair);
 	enum err e = ca_read_root(r->paths.etc, &root);
 	if (e == ERR_OK)

@@ -154,16 +154,15 @@ doctor_run_processors(const struct doctor *d, const char *arg, struct verdict *v
 static struct addrinfo *
 address_of(const char *listen_at, bool connect)
 {
-	char host[64];
-	const char *colon = strrchr(listen_at, ':');
+	char host[CONF_HOST_BYTES], port[CONF_PORT_BYTES];
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *at = NULL;
-	size_t skip = listen_at[0] == '[';
-	snprintf(host, sizeof host, "%.*s", (int)strcspn(listen_at + skip, skip ? "]" : ":"), listen_at + skip);
+	if (conf_address(listen_at, host, port) != ERR_OK)
+		return NULL;
 	if (connect && strcmp(host, "0.0.0.0") == 0)
 		snprintf(host, sizeof host, "127.0.0.1");
 	if (connect && strcmp(host, "::") == 0)
 		snprintf(host, sizeof host, "::1");
-	return colon && getaddrinfo(host, colon + 1, &hints, &at) == 0 ? at : NULL;
+	return getaddrinfo(host, port, &hints, &at) == 0 ? at : NULL;
 }
 
 /* Could we listen there? 0 or errno. Nothing is listened for: nobody can connect to us. */

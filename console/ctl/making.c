@@ -73,13 +73,11 @@ making_own_ca(struct making *m, bool server)
 {
 	const char *etc = m->run->paths.etc, *listen = ctl_flag(m->run, "--listen");
 	struct ca_pair pair;
-	char host[64] = "";
+	char host[CONF_HOST_BYTES] = "";
 	enum err e;
 
 	if (listen)
-		snprintf(host, sizeof host, "%.*s", (int)strcspn(listen, ":"), listen);
-	if (strcmp(host, "0.0.0.0") == 0)
-		host[0] = 0;
+		ca_host_of(listen, host);
 	if ((e = ca_make_root(m->install, ROOT_DAYS, &pair)) != ERR_OK ||
 		(e = making_write_pair(etc, "ca/ca.key", "ca/ca.crt", &pair)) != ERR_OK ||
 		(e = ca_read_root(etc, &m->root)) != ERR_OK)

@@ -167,22 +167,30 @@ is_line_text(const char *s)
 }
 
 /* In numbers: a name would have to be looked up, and whoever answers would choose where we listen. */
+enum err
+conf_address(const char *text, char host[CONF_HOST_BYTES], char port[CONF_PORT_BYTES])
+{
+	struct in6_addr parsed;
+	const char *colon = strrchr(text, ':');
+	size_t n = colon ? (size_t)(colon - text) : 0;
+	bool six = n > 2 && text[0] == '[' && text[n - 1] == ']';
+	uint64_t number;
+	_Static_assert(CONF_HOST_BYTES >= INET6_ADDRSTRLEN, "every address has room");
+	if (six)
+		n -= 2;
+	if (n == 0 || n >= CONF_HOST_BYTES || str_decimal(colon + 1, 65535, &number) != ERR_OK || number == 0)
+		return ERR_CONFIG;
+	memcpy(host, text + six, n);
+	host[n] = 0;
+	snprintf(port, CONF_PORT_BYTES, "%u", (unsigned)number);
+	return inet_pton(six ? AF_INET6 : AF_INET, host, &parsed) == 1 ? ERR_OK : ERR_CONFIG;
+}
+
 static bool
 is_address(const char *text)
 {
-	char host[INET6_ADDRSTRLEN];
-	struct in6_addr parsed;
-	const char *port = strrchr(text, ':');
-	size_t n = port ? (size_t)(port - text) : 0;
-	bool six = n > 2 && text[0] == '[' && text[n - 1] == ']';
-	uint64_t number;
-	if (six)
-		n -= 2;
-	if (n == 0 || n >= sizeof host || str_decimal(port + 1, 65535, &number) != ERR_OK || number == 0)
-		return false;
-	memcpy(host, text + six, n);
-	host[n] = 0;
-	return inet_pton(six ? AF_INET6 : AF_INET, host, &parsed) == 1;
+	char host[CONF_HOST_BYTES], port[CONF_PORT_BYTES];
+	return conf_address(text, host, port) == ERR_OK;
 }
 
 static bool

@@ -48,6 +48,10 @@ enum err conf_write(const struct conf *c, struct buf *out) MUST;
 const char *conf_text(const struct conf *c, enum conf_key k); /* any, as it was written */
 int64_t conf_int(const struct conf *c, enum conf_key k);      /* INT, TIME in ms, SIZE in bytes */
 bool conf_bool(const struct conf *c, enum conf_key k);
+/* conf_address: the two parts of an ADDRESS value; the host without the brackets of IPv6. ERR_CONFIG. */
+#define CONF_HOST_BYTES 46
+#define CONF_PORT_BYTES 6
+enum err conf_address(const char *text, char host[CONF_HOST_BYTES], char port[CONF_PORT_BYTES]) MUST;
 /* conf_set: as if the line `name = value` had been read. ERR_CONFIG. */
 enum err conf_set(struct conf *c, enum conf_key k, const char *value) MUST;
 const char *conf_name(enum conf_key k);

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/base/conf.h"
 #include "daemon/base/str.h"
 
 #define BACKLOG         1024
@@ -27,20 +28,12 @@ say(struct buf *why, const char *what, const char *which)
 static enum err
 resolve(const char *where, struct addrinfo **out)
 {
-	char host[64];
-	const char *port = strrchr(where, ':');
+	char host[CONF_HOST_BYTES], port[CONF_PORT_BYTES];
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-	size_t n = port ? (size_t)(port - where) : 0;
-	if (n == 0 || n >= sizeof host)
-		return ERR_CONFIG;
-	memcpy(host, where, n);
-	host[n] = 0;
-	char *at = host;
-	if (host[0] == '[' && host[n - 1] == ']') {
-		host[n - 1] = 0;
-		at++;
-	}
-	return getaddrinfo(at, port + 1, &hints, out) == 0 ? ERR_OK : ERR_CONFIG;
+	enum err e = conf_address(where, host, port);
+	if (e != ERR_OK)
+		return e;
+	return getaddrinfo(host, port, &hints, out) == 0 ? ERR_OK : ERR_CONFIG;
 }
 
 static enum err

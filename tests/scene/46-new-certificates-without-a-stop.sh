@@ -100,4 +100,21 @@ reload
 check "after a reload all is well" wait_until 30 line_is "serving — all well"
 tokenize
 check "and clients come in, who trust the same CA" is "$status" 201
+stop
+
+# The address that is listened on stands in the certificate, whatever its family, at init and when it is renewed.
+names() { openssl x509 -noout -ext subjectAltName -in "$dir/tls/server.crt" | tail -1 | tr -d ' '; }
+six=$(free_port)
+always=IPAddress:127.0.0.1,DNS:localhost
+for row in "[::1]:$six $always,IPAddress:0:0:0:0:0:0:0:1" "[::]:$six $always" "0.0.0.0:$six $always" "127.0.0.2:$six $always,IPAddress:127.0.0.2"; do
+	set -- $row
+	dir=$work/on-${1//[^a-z0-9.]/_}
+	sallyport --dir "$dir" init --software-hsm --yes --listen "$1" >"$work/init.log" 2>&1
+	check "init on $1 names it" is "$(names)" "$2"
+	sallyport --dir "$dir" certificate renew >/dev/null
+	check "… and so does a renewed certificate" is "$(names)" "$2"
+done
+dir=$work/on-___1__$six
+start
+check "a client comes in over IPv6" is "$(curl -s -o /dev/null -w '%{http_code}' --cacert "$dir/ca.crt" --cert "$dir/clients/demo.crt" --key "$dir/clients/demo.key" "https://[::1]:$six/livez")" 200
 end
