@@ -227,17 +227,6 @@ print_page(const struct making *m)
 		   d, d, d, d, TEST_OFFICERS, m->install, d, m->run->paths.dir[0] ? " --dir " : "", m->run->paths.dir);
 }
 
-static void
-show_plan(const struct run *r)
-{
-	if (r->json)
-		return;
-	puts("The plan:");
-	for (size_t i = 0; i < STEPS; i++)
-		printf("  %zu. %-16s %s\n", i + 1, steps[i].what, steps[i].does);
-	putchar('\n');
-}
-
 static int
 act_init(struct run *r)
 {
@@ -252,7 +241,8 @@ act_init(struct run *r)
 	if (!ctl_flag(r, "--software-hsm"))
 		return ctl_usage(r, "say which kind: --live, or --software-hsm for tests");
 	if (ctl_flag(r, "--dry-run")) {
-		show_plan(r);
+		if (!r->json)
+			making_show_plan(steps, STEPS);
 		return r->json ? ctl_print_json(json_pack("{ss sb sb}", "directory", r->paths.etc, "test", 1, "dry_run", 1))
 					   : EXIT_CODE_DONE;
 	}
@@ -261,21 +251,16 @@ act_init(struct run *r)
 	enum err opened = secret_open(8192);
 	if (opened != ERR_OK)
 		return ctl_fail(r, opened, "init", "no locked memory for officers' keys");
-	show_plan(r);
-	for (size_t i = 0; i < STEPS; i++) {
-		enum err e = steps[i].act(&m);
-		if (e != ERR_OK) {
-			mem_wipe(&m.root, sizeof m.root);
-			if (!r->json && steps[i].act == make_stores)
-				fprintf(stderr, "what the processes said: %s/init.log\n", r->paths.run);
-			return ctl_fail(r, e, steps[i].what, m.cause[0] ? m.cause : NULL);
-		}
-		if (!r->json) {
-			printf("  done: %s\n", steps[i].what);
-			fflush(stdout);
-		}
+	size_t at;
+	if (!r->json)
+		making_show_plan(steps, STEPS);
+	enum err e = making_do(&m, steps, STEPS, &at);
+	mem_wipe(&m.root, sizeof m.root);
+	if (e != ERR_OK) {
+		if (!r->json && steps[at].act == make_stores)
+			fprintf(stderr, "what the processes said: %s/init.log\n", r->paths.run);
+		return ctl_fail(r, e, steps[at].what, m.cause[0] ? m.cause : NULL);
 	}
-	mem_wipe(m.root.key, sizeof m.root.key);
 	if (r->json)
 		return ctl_print_json(json_pack("{ss ss sb}", "install", m.install, "directory", r->paths.etc, "test", 1));
 	print_page(&m);

@@ -348,12 +348,9 @@ static const struct making_step steps[] = {
 static void
 show_plan(const struct making *m)
 {
-	puts("The plan:");
-	for (size_t i = 0; i < STEPS; i++)
-		printf("  %zu. %-16s %s\n", i + 1, steps[i].what, steps[i].does);
-	printf("\nWith:\n  module     %s\n  token      %s\n  listen     %s\n  CA         %s\n",
-		   ctl_flag(m->run, "--module"), ctl_flag(m->run, "--token"),
-		   ctl_flag(m->run, "--listen") ? ctl_flag(m->run, "--listen") : "127.0.0.1:8443",
+	making_show_plan(steps, STEPS);
+	printf("With:\n  module     %s\n  token      %s\n  listen     %s\n  CA         %s\n", ctl_flag(m->run, "--module"),
+		   ctl_flag(m->run, "--token"), ctl_flag(m->run, "--listen") ? ctl_flag(m->run, "--listen") : "127.0.0.1:8443",
 		   m->make_ca ? "made here, small-site" : "yours");
 	for (size_t i = 0; i < m->merchants_n; i++)
 		printf("  merchant   %s\n", m->merchants[i]);
@@ -416,22 +413,15 @@ document(const struct making *m, bool dry)
 static int
 run_steps(struct making *m, size_t n)
 {
-	struct run *r = m->run;
-	for (size_t i = 0; i < n; i++) {
-		enum err e = steps[i].act(m);
-		if (e != ERR_OK) {
-			if (i < LOOKS)
-				undo(m);
-			if (!r->json && e == ERR_NOT_RUNNING)
-				fprintf(stderr, "what the processes said: %s/init.log\n", r->paths.run);
-			return ctl_fail(r, e, steps[i].what, m->cause[0] ? m->cause : NULL);
-		}
-		if (!r->json) {
-			printf("  done: %s\n", steps[i].what);
-			fflush(stdout);
-		}
-	}
-	return -1;
+	size_t at;
+	enum err e = making_do(m, steps, n, &at);
+	if (e == ERR_OK)
+		return -1;
+	if (at < LOOKS)
+		undo(m);
+	if (!m->run->json && e == ERR_NOT_RUNNING)
+		fprintf(stderr, "what the processes said: %s/init.log\n", m->run->paths.run);
+	return ctl_fail(m->run, e, steps[at].what, m->cause[0] ? m->cause : NULL);
 }
 
 static enum err

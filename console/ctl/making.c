@@ -33,6 +33,30 @@ making_fail(struct making *m, enum err e, const char *fmt, ...)
 	return e;
 }
 
+void
+making_show_plan(const struct making_step *steps, size_t n)
+{
+	puts("The plan:");
+	for (size_t i = 0; i < n; i++)
+		printf("  %zu. %-16s %s\n", i + 1, steps[i].what, steps[i].does);
+	putchar('\n');
+}
+
+enum err
+making_do(struct making *m, const struct making_step *steps, size_t n, size_t *at_out)
+{
+	for (*at_out = 0; *at_out < n; ++*at_out) {
+		enum err e = steps[*at_out].act(m);
+		if (e != ERR_OK)
+			return e;
+		if (!m->run->json) {
+			printf("  done: %s\n", steps[*at_out].what);
+			fflush(stdout);
+		}
+	}
+	return ERR_OK;
+}
+
 /* ── files ── */
 
 enum err

@@ -46,6 +46,10 @@ struct making_daemon {
 	struct client *client;
 };
 
+/* What will be done, for people. */
+void making_show_plan(const struct making_step *steps, size_t n);
+/* Does them in order, each told when it is done; at the first error *at_out is where. What acts say. */
+enum err making_do(struct making *m, const struct making_step *steps, size_t n, size_t *at_out) MUST;
 /* Writes the file unless it is there. */
 enum err making_write_new(const char *dir, const char *name, const void *bytes, size_t n, unsigned mode) MUST;
 /* Both files of a pair, the certificate last: it marks the pair as whole. */
