@@ -15,7 +15,7 @@ policy/schema/%.pb.h: policy/schema/%.pb.c
 # A fresh tree builds one target at a time too: `make pb` first.
 pb: $(BUILT_SOURCES)
 .PHONY: pb
-EXTRA_DIST += policy/error.def policy/runbook.def policy/processes.def policy/messages.def policy/scopes.def policy/metric.def policy/event.def policy/config.def policy/config_rule.def policy/currency.def policy/jail_common.def policy/schema_version.def \
+EXTRA_DIST += policy/error.def policy/runbook.def policy/processes.def policy/messages.def policy/scopes.def policy/client_certificate.def policy/metric.def policy/event.def policy/config.def policy/config_rule.def policy/currency.def policy/jail_common.def policy/schema_version.def \
 	policy/jail_hsm.def policy/jail_vault.def policy/jail_ledger.def policy/jail_courier.def policy/jail_herald.def policy/jail_gate.def policy/jail_desk.def policy/test_values.def \
 	policy/payment_event.def policy/transition.def policy/schema/event.proto policy/schema/event.options \
 	policy/schema/object.proto policy/schema/object.options policy/schema/wire.proto policy/schema/wire.options

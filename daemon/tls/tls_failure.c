@@ -27,14 +27,9 @@ static const struct {
 	uint32_t flag;
 	const char *why, *remedy;
 } verdicts[] = {
-	{MBEDTLS_X509_BADCERT_EXPIRED, "client certificate expired", "issue a new one: sallyport client add"},
-	{MBEDTLS_X509_BADCERT_FUTURE, "client certificate not yet valid", "check the clocks of both hosts"},
-	{MBEDTLS_X509_BADCERT_REVOKED, "client certificate revoked", "ask a security officer for a new one"},
-	{MBEDTLS_X509_BADCERT_NOT_TRUSTED, "client certificate of an unknown CA", "use one issued by the CA in ca.crt"},
-	{MBEDTLS_X509_BADCERT_EXT_KEY_USAGE, "certificate is not for clients", "issue one with extended usage clientAuth"},
-	{MBEDTLS_X509_BADCERT_KEY_USAGE, "certificate may not sign", "issue one with key usage digitalSignature"},
-	{MBEDTLS_X509_BADCERT_BAD_KEY | MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK,
-	 "client certificate has a weak key or digest", "use P-256 or RSA of 2048 bits with SHA-256"},
+#define VERDICT(flags, why, remedy) {flags, why, remedy},
+#include "policy/client_certificate.def"
+#undef VERDICT
 };
 
 /* A flood of bad handshakes must not become a flood of lines: what was left out is counted in the next line. */
@@ -119,7 +114,7 @@ tls_failure_explain(const struct tls_failure *f)
 				return ERR_CERTIFICATE_INVALID;
 			}
 		}
-		log_failure(f, "client certificate not accepted", "use one issued by the CA in ca.crt");
+		log_failure(f, "client certificate not accepted", "use one issued by a CA in tls/clients-ca.crt");
 		return ERR_CERTIFICATE_INVALID;
 	}
 	mbedtls_strerror(f->code, text, sizeof(text));
