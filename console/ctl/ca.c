@@ -234,18 +234,24 @@ ca_sign_request(const struct ca_pair *root, const char *name, const char *csr_pe
 }
 
 enum err
+ca_time_ms(const struct mbedtls_x509_time *t, int64_t *ms_out)
+{
+	char text[CLOCK_TEXT_BYTES + 16];
+
+	snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", t->year, t->mon, t->day, t->hour, t->min, t->sec);
+	return clock_parse(text, ms_out) == ERR_OK ? ERR_OK : ERR_FILE_FORM;
+}
+
+enum err
 ca_fingerprint(const char *pem, uint8_t sha256_out[32], int64_t *not_after_ms_out)
 {
 	mbedtls_x509_crt crt;
-	char text[CLOCK_TEXT_BYTES + 16];
 	enum err e = ERR_FILE_FORM;
 
 	mbedtls_x509_crt_init(&crt);
 	if (mbedtls_x509_crt_parse(&crt, (const unsigned char *)pem, strlen(pem) + 1) == 0) {
 		crypto_hash_sha256(sha256_out, crt.raw.p, crt.raw.len);
-		const mbedtls_x509_time *t = &crt.valid_to;
-		snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", t->year, t->mon, t->day, t->hour, t->min, t->sec);
-		e = clock_parse(text, not_after_ms_out) == ERR_OK ? ERR_OK : ERR_FILE_FORM;
+		e = ca_time_ms(&crt.valid_to, not_after_ms_out);
 	}
 	mbedtls_x509_crt_free(&crt);
 	return e;

@@ -7,11 +7,14 @@
 #ifndef CONSOLE_CTL_CA_H
 #define CONSOLE_CTL_CA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/base/conf.h"
 
 #define CA_PEM_BYTES 4096
+
+struct mbedtls_x509_time;
 
 /* Text with its NUL; wipe `key` when done. */
 struct ca_pair {
@@ -49,5 +52,23 @@ enum err ca_fingerprint(const char *certificate_pem, uint8_t sha256_out[32], int
  */
 enum err ca_check_authorities(const char *pem, const char **why) MUST;
 enum err ca_check_server(const char *certificate, const char *key, const char *authority, const char **why) MUST;
+
+struct ca_client {
+	uint32_t flags; /* of policy/client_certificate.def; 0: a gate would take it */
+	bool unfit;     /* there is a key, and it is not this certificate's */
+	uint8_t sha256[32];
+	int64_t from_ms, until_ms;
+	char subject[128], issuer[128]; /* cut to size */
+};
+/*
+ * ca_check_client(pem, key, authority, out, why)
+ *   What a gate would have against this client's certificate (with its chain), which `authority` should have issued.
+ *   key: NULL, none was given. It does what mbedTLS does in a handshake, with the same profile.
+ *   Returns ERR_OK (also for one that would be refused: see out) · ERR_FILE_FORM: *why says which text is unreadable.
+ */
+enum err ca_check_client(const char *pem, const char *key, const char *authority, struct ca_client *out,
+						 const char **why) MUST;
+/* A certificate's time, Unix ms; ERR_FILE_FORM for what is no date. */
+enum err ca_time_ms(const struct mbedtls_x509_time *t, int64_t *ms_out) MUST;
 
 #endif

@@ -13,6 +13,7 @@
 #include "console/ctl/officer_ask.h"
 #include "console/ctl/scopes.h"
 #include "console/ctl/show.h"
+#include "console/ctl/told.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/conf.h"
 #include "daemon/base/mem.h"
@@ -229,27 +230,22 @@ act_add(struct run *r)
 	return EXIT_CODE_DONE;
 }
 
+static void
+append(const sp_client_view *c, void *all)
+{
+	json_array_append_new(all, show_client_json(c));
+}
+
 static int
 act_list(struct run *r)
 {
-	static sp_client_list_req req;
-	static sp_client_list_rep rep;
-	json_t *all = json_array();
 	int status;
 	struct client *c = ctl_connect(r, &status);
-	enum err e = ERR_OK;
 
 	if (!c)
 		return status;
-	do {
-		req.limit = 8;
-		if ((e = ctl_ask(c, MSG_client_list, &req, &rep)) != ERR_OK)
-			break;
-		for (pb_size_t i = 0; i < rep.clients_count; i++) {
-			json_array_append_new(all, show_client_json(&rep.clients[i]));
-			memcpy(req.after, rep.clients[i].name, sizeof req.after);
-		}
-	} while (rep.has_more && rep.clients_count > 0);
+	json_t *all = json_array();
+	enum err e = told_clients(c, append, all);
 	client_close(c);
 	if (e != ERR_OK) {
 		json_decref(all);

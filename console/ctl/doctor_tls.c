@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "console/ctl/ca.h"
 #include "console/ctl/doctor.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
@@ -58,10 +59,8 @@ doctor_tls_parses(const struct doctor *d, const char *arg, struct verdict *v)
 static int64_t
 ms_of(const mbedtls_x509_time *t)
 {
-	char text[32];
 	int64_t ms = 0;
-	snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", t->year, t->mon, t->day, t->hour, t->min, t->sec);
-	return clock_parse(text, &ms) == ERR_OK ? ms : 0;
+	return ca_time_ms(t, &ms) == ERR_OK ? ms : 0;
 }
 
 void

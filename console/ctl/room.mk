@@ -10,7 +10,7 @@ console_ctl_sallyport_SOURCES = console/ctl/ctl_main.c console/ctl/commands.c co
 	console/ctl/doctor_stores.c console/ctl/doctor_run.c console/ctl/doctor_bundle.c \
 	console/ctl/paragraph.c console/ctl/paragraph.h console/ctl/cmd_explain.c console/ctl/cmd_jail.c console/ctl/jail_round.c console/ctl/jail_round.h console/ctl/jail_rows.c console/ctl/jail_rows.h \
 	console/ctl/jail_judge.c console/ctl/jail_judge.h console/ctl/jail_seen.c console/ctl/jail_seen.h
-console_ctl_sallyport_SOURCES += console/ctl/doctor_hsm.c console/ctl/config_check.h console/ctl/config_check.c console/ctl/cmd_reload.c console/ctl/cmd_request.c
+console_ctl_sallyport_SOURCES += console/ctl/doctor_hsm.c console/ctl/config_check.h console/ctl/config_check.c console/ctl/cmd_reload.c console/ctl/cmd_request.c console/ctl/cmd_client_check.c
 nodist_console_ctl_sallyport_SOURCES = console/ctl/doctor_sentences.def
 console_ctl_sallyport_CPPFLAGS = $(AM_CPPFLAGS) -DSBINDIR='"$(sbindir)"' -DDOCDIR='"$(docdir)"' $(JANSSON_CFLAGS)
 console_ctl_sallyport_LDADD = $(LIB_WIRE) $(LIB_AUDIT) $(JANSSON_LIBS) $(MBEDTLS_LIBS)
@@ -25,7 +25,7 @@ console/ctl/doctor_sentences.def: Makefile
 schemasdir = $(pkgdatadir)/schemas
 dist_schemas_DATA = console/ctl/schema/problem.json console/ctl/schema/payment.json console/ctl/schema/client.json console/ctl/schema/init.json console/ctl/schema/status.json console/ctl/schema/doctor.json console/ctl/schema/demo.json console/ctl/schema/client-add.json console/ctl/schema/client-list.json console/ctl/schema/officer-new.json console/ctl/schema/officer-show.json console/ctl/schema/key-list.json console/ctl/schema/payment-show.json console/ctl/schema/payment-list.json console/ctl/schema/audit-verify.json console/ctl/schema/audit-tail.json console/ctl/schema/audit-export.json console/ctl/schema/config-check.json console/ctl/schema/config-show.json console/ctl/schema/ledger-rebuild.json console/ctl/schema/help.json console/ctl/schema/upgrade.json console/ctl/schema/certificate-renew.json
 dist_schemas_DATA += console/ctl/schema/jail.json console/ctl/schema/explain.json
-dist_schemas_DATA += console/ctl/schema/config-reload.json console/ctl/schema/request-show.json
+dist_schemas_DATA += console/ctl/schema/config-reload.json console/ctl/schema/request-show.json console/ctl/schema/client-check.json
 # From the command table and policy/config.def: the pages can't say more than the program does.
 nodist_man_MANS = console/ctl/sallyport.1 console/ctl/sallyport.conf.5
 CLEANFILES += $(nodist_man_MANS)

@@ -1,5 +1,7 @@
 #include "console/ctl/told.h"
 
+#include <string.h>
+
 #include "daemon/wire/client.h"
 
 enum err
@@ -16,6 +18,26 @@ told_ask(const struct run *r, int open_ms, int ask_ms, sp_status_rep *out)
 		e = client_ask(c, MSG_status, &req, out, ask_ms);
 	client_close(c);
 	return e;
+}
+
+enum err
+told_clients(struct client *c, void (*each)(const sp_client_view *, void *), void *arg)
+{
+	static sp_client_list_req req;
+	static sp_client_list_rep rep; /* large */
+	enum err e;
+
+	memset(&req, 0, sizeof req);
+	req.limit = 8;
+	do {
+		if ((e = ctl_ask(c, MSG_client_list, &req, &rep)) != ERR_OK)
+			return e;
+		for (pb_size_t i = 0; i < rep.clients_count; i++) {
+			each(&rep.clients[i], arg);
+			memcpy(req.after, rep.clients[i].name, sizeof req.after);
+		}
+	} while (rep.has_more && rep.clients_count > 0);
+	return ERR_OK;
 }
 
 enum err

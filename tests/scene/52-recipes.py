@@ -174,7 +174,7 @@ def status_of(process, pid, jail):
 # ── the recipes ──
 
 ASKS = ["client list", "key list", "payment list", "payment show", "request show", "audit tail", "audit export", "ledger rebuild", "client add"]
-EXTRA = {"payment show": ["pay_00000000000000000000000000"], "request show": ["req_00000000000000000000000000"], "audit export": ["--output", f"{WORK}/x.tar"], "client add": ["someone"],
+EXTRA = {"payment show": ["pay_00000000000000000000000000"], "request show": ["req_00000000000000000000000000"], "audit export": ["--output", f"{WORK}/x.tar"], "client add": ["someone"], "client check": [f"{DIR}/clients/demo.crt"],
          "audit verify": [f"{WORK}/good.tar"], "help": [], "init": [], "officer new": ["o.ne"], "officer show": ["o.pub"]}
 NONE = {"dir": f"{WORK}/none"}
 
@@ -224,7 +224,7 @@ def phase_none():
     usage = ["--nonsense"]
     for c in schema_of:
         yield c, 2, args_of(c) + usage, {}
-    for c in ASKS + ["status", "jail", "config check", "config show", "demo", "certificate renew"]:
+    for c in ASKS + ["status", "jail", "config check", "config show", "demo", "certificate renew", "client check"]:
         yield c, 6, args_of(c), NONE
     yield "jail", 6, ["vault"], NONE
     yield "jail", 2, ["valt"], {"nodir": 1}
@@ -280,6 +280,12 @@ def phase_none():
     os.chmod(f"{WORK}/unread.pub", 0)
     yield "officer show", 7, [f"{WORK}/unread.pub"], {"nodir": 1, **(stranger() or {})}
     yield "officer show", 130, [f"{WORK}/slow-passphrase"], {"nodir": 1, "interrupt": 1}
+    alone = {"nodir": 1}
+    yield "client check", 0, [f"{DIR}/clients/demo.crt", "--ca", f"{DIR}/ca.crt"], alone
+    yield "client check", 1, [f"{WORK}/absent.crt", "--ca", f"{DIR}/ca.crt"], alone
+    yield "client check", 7, [f"{WORK}/unread.pub", "--ca", f"{DIR}/ca.crt"], {**alone, **(stranger() or {})}
+    yield "client check", 9, [f"{DIR}/tls/server.crt", "--ca", f"{DIR}/ca.crt"], alone
+    yield "client check", 130, [f"{WORK}/slow-passphrase", "--ca", f"{DIR}/ca.crt"], {**alone, "interrupt": 1}
     ca = configured("wrong-ca", "mode = perhaps\n")
     os.makedirs(ca["dir"] + "/ca")
     for name in ("ca.key", "ca.crt"):
@@ -327,6 +333,8 @@ def phase_serving():
     for process in processes():
         yield "jail", 0, [process], {}
     yield "client add", 0, [], {"prepare": lambda: [f"shop{next(numbers)}"]}
+    yield "client check", 0, args_of("client check"), {}
+    yield "client check", 9, [f"{DIR}/ca.crt"], {}
     payments = json.loads(subprocess.run(["sallyport", "--dir", DIR, "--json", "payment", "list"], capture_output=True, text=True).stdout)["payments"]
     for p in payments:
         yield "payment show", 0, [p["id"]], {}
