@@ -57,17 +57,35 @@ int
 ctl_print_json(json_t *doc)
 {
 	interrupt_ignore();
+	bool made = doc != NULL;
+	if (!made) /* one document also then */
+		doc = ctl_problem_json(ERR_INTERNAL, "answer", NULL, NULL);
 	bool out = doc && json_dumpf(doc, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
 	json_decref(doc);
-	return out ? EXIT_CODE_DONE : EXIT_CODE_FAILED;
+	return out && made ? EXIT_CODE_DONE : EXIT_CODE_FAILED;
+}
+
+/* A path may have been cut in the middle of a character: what is no UTF-8 becomes '?', so that there is a document. */
+static json_t *
+text_json(const char *text)
+{
+	json_t *s = json_string(text);
+	char *plain = s ? NULL : mem_strdup(text);
+	for (char *p = plain; p && *p; p++)
+		if ((unsigned char)*p > 0x7e)
+			*p = '?';
+	if (plain)
+		s = json_string(plain);
+	mem_free(plain);
+	return s;
 }
 
 json_t *
 ctl_problem_json(enum err e, const char *what, const char *cause, const char *next)
 {
-	return json_pack("{ss+ ss ss ss ss sb ss}", "type", "/problems/", err_code(e), "title", err_title(e), "what", what,
-					 "detail", cause ? cause : err_title(e), "code", err_code(e), "retryable", (int)err_retryable(e),
-					 "next", next ? next : err_next(e));
+	return json_pack("{ss+ ss so so ss sb so}", "type", "/problems/", err_code(e), "title", err_title(e), "what",
+					 text_json(what), "detail", text_json(cause ? cause : err_title(e)), "code", err_code(e),
+					 "retryable", (int)err_retryable(e), "next", text_json(next ? next : err_next(e)));
 }
 
 static int
@@ -134,8 +152,9 @@ err_of_errno(void)
 	static const struct {
 		int number;
 		enum err e;
-	} rows[] = {{ENOENT, ERR_FILE_MISSING}, {ENOTDIR, ERR_FILE_MISSING}, {EACCES, ERR_PERMISSION},
-				{EPERM, ERR_PERMISSION},    {ENOSPC, ERR_DISK_FULL},     {ENOMEM, ERR_MEMORY}};
+	} rows[] = {{ENOENT, ERR_FILE_MISSING}, {ENOTDIR, ERR_FILE_MISSING}, {ENAMETOOLONG, ERR_FILE_MISSING},
+				{EACCES, ERR_PERMISSION},   {EPERM, ERR_PERMISSION},     {ENOSPC, ERR_DISK_FULL},
+				{ENOMEM, ERR_MEMORY}};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		if (rows[i].number == errno)
 			return rows[i].e;

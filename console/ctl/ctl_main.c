@@ -256,6 +256,17 @@ holds_card(int argc, char **argv)
 	return false;
 }
 
+/* Every path may come to stand in a JSON document. */
+static bool
+all_utf8(int argc, char **argv)
+{
+	const char *dir = getenv("SALLYPORT_DIR");
+	for (int i = 1; i < argc; i++)
+		if (!str_utf8((const uint8_t *)argv[i], strlen(argv[i])))
+			return false;
+	return !dir || str_utf8((const uint8_t *)dir, strlen(dir));
+}
+
 /* init and client add hold the CA's key and officers' keys: no core file, no debugger of the same user. */
 static bool
 keep_keys_in(void)
@@ -288,6 +299,8 @@ main(int argc, char **argv)
 		return ctl_fail(&r, ERR_RANDOM, "start", NULL);
 	if (holds_card(argc, argv))
 		return ctl_usage(&r, "an argument looks like a card number; card data is never taken on a command line");
+	if (!all_utf8(argc, argv))
+		return ctl_usage(&r, "an argument, or SALLYPORT_DIR, is not UTF-8 text");
 	/* common flags may also stand before the command */
 	while (first < argc && argv[first][0] == '-') {
 		if (strcmp(argv[first], "-h") == 0 || strcmp(argv[first], "--help") == 0)

@@ -44,6 +44,19 @@ check "a mistyped command is answered with the right one" has "$err" "sallyport 
 run sallyport payment show 4242424242424242
 check "a card number as an argument is refused with 2" is "$code" 2
 check "… and not repeated" lacks "$err$out" 4242424242424242
+run sallyport --json audit verify $'/tmp/\xff.tar'
+check "an argument that is no UTF-8 is refused with 2" is "$code" 2
+check "… with one document" one_document "$out"
+SALLYPORT_DIR=$'/tmp/\xff' run sallyport --json status
+check "… a directory of the environment too" is "$code $(one_document "$out" && echo one)" "2 one"
+# characters of two bytes: what is told of such a path is cut in the middle of one
+long=$(printf 'é%.0s' $(seq 100))
+long=/tmp/$long/$long/$long
+for at in "$long" "/$long"; do
+	run sallyport --json audit verify "$at"
+	check "a long name of a file that is not there is one document" one_document "$out"
+	check "… as it is told" is "$(printf '%s' "$out" | jq -r .code)" file_missing
+done
 run sallyport --dir "$none" init --software-hsm --no-input
 check "init without --yes names the flag" is "$code $(grep -c -- --yes "$work/err")" "2 1"
 

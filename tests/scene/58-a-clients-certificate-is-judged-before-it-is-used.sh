@@ -107,6 +107,11 @@ sallyport --dir "$dir" client add soon --certificate "$work/soon.crt" >/dev/null
 first=$(sallyport --dir "$dir" client check "$work/soon.crt" | head -1)
 check "one that ends soon is told as that" is "$first" "good — the gates take it, as client soon; it expires in 4 days"
 
+openssl req -x509 -utf8 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 5 -keyout "$work/rude.key" -out "$work/rude.crt" \
+	-subj "/CN=$(printf '\033]0;mine\007')é\"x" -addext extendedKeyUsage=clientAuth 2>/dev/null
+ask rude
+check "a name that would speak to the terminal is told as text" is "$(printf '%s' "$said" | jq -r .certificate.subject)" 'CN=\1B]0\;mine\07\C3\A9\"x'
+
 # elsewhere, and without the appliance
 check "on a developer's machine the CA is enough" has "$(SALLYPORT_DIR=$work/none sallyport client check "$dir/clients/demo.crt" --ca "$dir/tls/clients-ca.crt")" "not asked: another CA was given"
 stop
