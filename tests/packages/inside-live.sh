@@ -22,6 +22,7 @@ install -d -o sallyport-hsm -g sallyport-hsm -m 0700 /var/lib/softhsm-sallyport
 SOFTHSM2_CONF=/etc/softhsm-sallyport.conf softhsm2-util --init-token --free --label payments --so-pin 'the owner keeps it' --pin "$(cat /root/pin)" >/dev/null
 chown -R sallyport-hsm: /var/lib/softhsm-sallyport
 
+echo 'part: the first start in production'
 awk '/^## / { f = $0 == "## The first start in production" } f && sub(/^    /, "")' /usr/share/doc/sallyport/operations.md >/root/commands
 check "the guide has commands for it" test "$(wc -l </root/commands)" -ge 25
 check "the first start in production, as the guide stands" bash -e -o pipefail -x /root/commands
@@ -41,6 +42,7 @@ check "nothing stands against an upgrade" bash -c 'sallyport upgrade --dry-run >
 check "the doctor finds no fault in the installation" bash -c '! sallyport doctor | grep -E "^ *fail +(install|tls|stores|run)\."'
 check "init refuses to run over it" exits 1 sallyport init --answers /root/init.answers --yes
 check "demo refuses it" bash -c '! sallyport demo'
+echo 'part: a PIN that its operator seals by hand'
 # ── another one, whose PIN its operator seals by hand, by the lines that the last page tells ──
 systemctl stop sallyport
 rm -rf /etc/sallyport/* /var/lib/sallyport/* /etc/credstore.encrypted /etc/systemd/system/sallyport.service.d

@@ -94,6 +94,7 @@ facts >/root/facts.before
 schema() { sed -n 's/^ledger //p' /var/lib/sallyport/stores; }
 first_schema=$(schema)
 
+echo 'part: a new version that does not start'
 # a new version that does not come up
 before=$(sallyport --json ledger rebuild)
 check "a newer package" by_hand 0.2.0
@@ -111,6 +112,7 @@ check "… and has everything" is "$(sallyport --json ledger rebuild)" "$before"
 
 for row in 0.2.0:automatic 0.3.0:by_hand; do
 	to=${row%:*}
+	echo "part: to $to under traffic, ${row#*:}"
 	from=$(field version) main=$(main_pid) pids=$(all_pids)
 	pay 40 "${to//./}" &
 	client=$!
@@ -171,6 +173,7 @@ for row in 0.2.0:automatic 0.3.0:by_hand; do
 	check "$to: configuration, rights and memory locking are as they were" diff /root/facts.before /root/facts.after
 done
 
+echo 'part: downgrades and older programs'
 main=$(main_pid)
 check "a downgrade is refused" bash -c '! dpkg -i /root/first.deb'
 check "… and says why and what next" bash -c "dpkg -i /root/first.deb 2>&1 | grep -q 'store has schema $(schema), this package knows $first_schema' && dpkg -i /root/first.deb 2>&1 | grep -q '^next: install version 0.3.0'"
@@ -191,6 +194,7 @@ systemctl stop sallyport
 wait
 mv /root/stores /var/lib/sallyport/stores
 
+echo 'part: dpkg killed at nine moments'
 # dpkg killed at any moment, then told to go on
 check "the right version is put back" dpkg --force-confold -i /root/0.3.0.deb
 check "… starts" systemctl start sallyport
@@ -208,6 +212,7 @@ for ms in 5 20 50 80 120 200 300 450 600; do
 	check "… and it serves" well
 done
 
+echo 'part: no room on the disk; purge'
 # no room for the programs: the old ones stay
 mount -t tmpfs -o size=1m tmpfs /usr/libexec/sallyport
 check "a package that does not fit on the disk is refused" bash -c '! dpkg --force-confold -i /root/0.3.0.deb'

@@ -20,6 +20,7 @@ sallyport status >/dev/null
 check "status says that there is no appliance (6)" test $? = 6
 check "… and so does upgrade" exits 6 sallyport upgrade
 check "a demo for a stranger makes nothing (7)" exits 7 setpriv --reuid nobody --regid nogroup --clear-groups sallyport demo
+echo 'part: init, with all that can stand against it'
 # small enough to be filled; at first too small for anything
 mount -t tmpfs -o size=20m,mode=0755 tmpfs /var/lib/sallyport
 said() { grep -q "$1" /root/last && grep -q '^next: ' /root/last; }
@@ -36,6 +37,7 @@ check "… and says so" said '^sallyport: keys and stores: .*module'
 mv /usr/lib/softhsm/libsofthsm2.so.away /usr/lib/softhsm/libsofthsm2.so
 check "init makes one, going on from there" sallyport init --software-hsm --yes
 check "init refuses to run over it" bash -c 'sallyport init --software-hsm --yes; [ $? = 1 ]'
+echo 'part: the service: users, jails, kill -9 of each, reload, restart'
 check "the service starts, and is up when systemctl returns" systemctl start sallyport
 check "… and serves" serving
 check "a stranger may not upgrade (7)" exits 7 setpriv --reuid nobody --regid nogroup --clear-groups sallyport upgrade
@@ -76,6 +78,7 @@ check "a restart" systemctl restart sallyport
 check "… serves" serving
 check "… and lost nothing" test "$(sallyport --json ledger rebuild)" = "$before"
 check "installing the same package again leaves it serving" bash -c 'dpkg -i /root/sallyport.deb && [ "$(sallyport status | head -1)" = "serving — all well" ]'
+echo 'part: runbooks and guide, followed to the letter'
 # ── the runbooks: each trouble is made, then its page is followed to the letter ──
 end_certificate() { sallyport certificate renew --days 20 && systemctl reload sallyport; }
 lose_hsm() { cp -a /var/lib/sallyport/hsm/tokens /root/ && rm -r /var/lib/sallyport/hsm/tokens; }
@@ -93,6 +96,7 @@ done
 guide() { awk '$0 == "```sh" { f = 1; next } /^```/ { f = 0 } f' /usr/share/doc/sallyport/operations.md >/root/commands && [ "$(wc -l </root/commands)" -ge 12 ] && bash -e -o pipefail -x /root/commands; }
 check "the guide's commands, as they stand" guide
 check "each runbook was followed" test "$(ls /usr/share/doc/sallyport/runbooks | wc -l)" = "$followed"
+echo 'part: owners: what doctor says mends it'
 # ── whose the files are: named with the command that mends it, which is then run as it stands ──
 mended() { # CHECK COMMAND…: after the command the service does not come up as it was; what doctor names next mends it
 	local name=$1 step
@@ -112,6 +116,7 @@ for p in vault ledger; do
 done
 check "a TLS key of another user: doctor's next step mends it" mended tls.key_mode chown nobody /etc/sallyport/tls/server.key
 check "the main job once more" sallyport demo
+echo 'part: stores of a newer version'
 # ── stores of a newer version: neither the package nor the monitor touches them ──
 cp -a /var/lib/sallyport/stores /root/stores
 sed -i 's/^ledger .*/ledger 99/' /var/lib/sallyport/stores
@@ -125,7 +130,9 @@ mv /root/stores /var/lib/sallyport/stores
 systemctl reset-failed sallyport
 check "with the right ones it starts" systemctl restart sallyport
 check "… and serves" serving
+echo 'part: the host'\''s examples'
 [ ! -e /root/examples ] || . /root/examples
+echo 'part: exposure, stop, removal, installation again, purge'
 check "exposure ≤ 2.0" exposure
 echo "figure: exposure $(exposure) (systemd $(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'))"
 echo "figure: system calls allowed: $(sallyport --json status | tr '{' '\n' | sed -n 's/.*"process":"\([a-z]*\)","index":0.*"system_calls":\([0-9]*\).*/\1 \2/p' | paste -sd, | sed 's/,/, /g')"

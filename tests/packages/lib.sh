@@ -3,7 +3,21 @@ passed=0 failed=0
 work=$(mktemp -d /var/tmp/sp-packages.XXXXXX)
 trap 'umount -l "$work"/*/proc 2>/dev/null; rm -rf "$work"' EXIT
 count() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $2"; fi; }
-end() { echo "$passed passed, $failed failed"; [ "$failed" = 0 ]; exit; }
+# What was counted between one `part` and the next is a row of the table that `end` prints.
+table='' part_name='' part_passed=0 part_failed=0
+part_over() {
+	local p=$((passed - part_passed)) f=$((failed - part_failed))
+	[ -z "$part_name" ] || [ $((p + f)) = 0 ] || table+=$(printf '   %-66s %6d %6d' "$part_name" $p $f)$'\n'
+	part_passed=$passed part_failed=$failed part_name=''
+}
+part() { part_over; part_name=$1; }
+end() {
+	part_over
+	[ -z "$table" ] || printf '   %-66s passed failed\n%s' '' "$table"
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ]
+	exit
+}
 needs() { # NAME PROGRAM…
 	local name=$1
 	shift
@@ -88,12 +102,14 @@ boot_with() { # RELEASE ROOT SCRIPT SECONDS
 	mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
 	ln -sf ../inside.service "$root/etc/systemd/system/multi-user.target.wants/inside.service"
 	timeout "$4" unshare -m sh -c "mount --make-rprivate /; mount -t tmpfs tmpfs /run; exec systemd-nspawn -q --register=no --keep-unit -D '$root' --private-network --console=pipe --system-call-filter='@memlock memfd_secret landlock_create_ruleset landlock_add_rule landlock_restrict_self' -b </dev/null" >"$work/$1.boot" 2>&1
+	part "$1: booted with its own systemd"
 	grep -q '^done' "$root/root/result"
 	count $? "$1: the system booted and went through to the end: $(tail -3 "$work/$1.boot")"
 	while read -r line; do
 		case $line in
 		ok:*) passed=$((passed + 1)) ;;
 		FAILED:*) count 1 "$1: ${line#FAILED: }" ;;
+		part:*) part "$1: ${line#part: }" ;;
 		figure:*) echo "   $1: ${line#figure: }" ;;
 		esac
 	done <"$root/root/result"
