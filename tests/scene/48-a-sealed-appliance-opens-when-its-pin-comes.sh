@@ -33,16 +33,16 @@ for path in /readyz /health; do
 	check "$path names the cause" is "$status $(member status) $(member code)" "503 sealed hsm_pin_missing"
 done
 
-refusals() { grep -c 'hsm_pin_refused' "$dir/run/log"; }
+# the broker's own line: others that name the cause may come later
+tries() { grep -c '"verb":"hsm_login","cause":"hsm_pin_refused' "$dir/run/log"; }
 printf '%s\n' 000000000 >"$pin"
 chmod 0600 "$pin"
 kill -HUP "$daemon"
 check "a wrong PIN is tried, and refused" wait_until 50 eval 'line | grep -q "^sealed.*refused"'
-before=$(refusals)
 kill -HUP "$daemon"
 kill -HUP "$daemon"
 sleep 2.5
-check "the same wrong PIN is not tried again" is "$(refusals)" "$before"
+check "the same wrong PIN is not tried again" is "$(tries)" 1
 check "no PIN in the log" lacks "$(cat "$dir/run/log")" 000000000
 
 cp "$work/pin" "$pin"
