@@ -7,13 +7,13 @@ count() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 
 table='' part_name='' part_passed=0 part_failed=0
 part_over() {
 	local p=$((passed - part_passed)) f=$((failed - part_failed))
-	[ -z "$part_name" ] || [ $((p + f)) = 0 ] || table+=$(printf '   %-66s %6d %6d' "$part_name" $p $f)$'\n'
+	[ -z "$part_name" ] || [ $((p + f)) = 0 ] || table+=$(printf '   %-72s %6d %6d' "$part_name" $p $f)$'\n'
 	part_passed=$passed part_failed=$failed part_name=''
 }
 part() { part_over; part_name=$1; }
 end() {
 	part_over
-	[ -z "$table" ] || printf '   %-66s passed failed\n%s' '' "$table"
+	[ -z "$table" ] || printf '   %-72s passed failed\n%s' '' "$table"
 	echo "$passed passed, $failed failed"
 	[ "$failed" = 0 ]
 	exit
