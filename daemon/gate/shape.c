@@ -69,7 +69,8 @@ shape_parse(const uint8_t *bytes, size_t n, json_t **out)
 	json_t *j;
 
 	*out = NULL;
-	if (n == 0 || too_deep(bytes, n))
+	/* the parser passes over a NUL behind a number */
+	if (n == 0 || memchr(bytes, 0, n) || too_deep(bytes, n))
 		return ERR_JSON;
 	j = json_loadb((const char *)bytes, n, JSON_REJECT_DUPLICATES, &error);
 	if (!j) {

@@ -83,7 +83,8 @@ put_data(struct writer *w, const uint8_t *bytes, size_t n)
 		return;
 	}
 	data = json_loadb((const char *)bytes, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-	if (!json_is_object(data))
+	/* the parser passes over a NUL behind a number */
+	if (!json_is_object(data) || memchr(bytes, 0, n))
 		w->e = ERR_JSON;
 	else if ((memchr(bytes, '\n', n) || memchr(bytes, '\r', n)) && !(again = json_dumps(data, JSON_COMPACT)))
 		w->e = ERR_MEMORY;

@@ -384,6 +384,28 @@ set_up(void **state)
 	return 0;
 }
 
+/* jansson passes over a NUL behind a number: at every place of a good body one is put in, and put in the place of a
+ * byte. */
+static void
+a_nul_byte_is_no_json_wherever_it_stands(void **state)
+{
+	static const char good[] = "{" MONEY ",\"token\":\"tok_test_visa\",\"capture\":true }";
+	char body[sizeof good + 1];
+	json_t *j;
+	(void)state;
+	assert_int_equal(shape_parse((const uint8_t *)good, sizeof good - 1, &j), ERR_OK);
+	json_decref(j);
+	for (size_t at = 0; at < sizeof good; at++) {
+		memcpy(body, good, at);
+		body[at] = 0;
+		memcpy(body + at + 1, good + at, sizeof good - 1 - at);
+		assert_int_equal(shape_parse((const uint8_t *)body, sizeof good, &j), ERR_JSON);
+		memcpy(body, good, sizeof good);
+		body[at] = 0;
+		assert_int_equal(shape_parse((const uint8_t *)body, sizeof good, &j), ERR_JSON);
+	}
+}
+
 int
 main(void)
 {
@@ -396,6 +418,7 @@ main(void)
 		cmocka_unit_test(the_tables_keep_their_promises),
 		cmocka_unit_test(every_example_is_taken),
 		cmocka_unit_test(what_is_written_is_read_back),
+		cmocka_unit_test(a_nul_byte_is_no_json_wherever_it_stands),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

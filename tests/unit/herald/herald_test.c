@@ -207,6 +207,11 @@ what_is_empty_is_left_out_and_what_is_no_event_is_refused(void **state)
 		assert_int_equal(cloudevent_line(&r, "lab", &line), ERR_JSON);
 		assert_null(line);
 	}
+	/* the parser passes over a NUL behind a number */
+	r = entry(2, "k", "{\"a\":[1 ,2]}");
+	r.data.bytes[7] = 0;
+	assert_int_equal(cloudevent_line(&r, "lab", &line), ERR_JSON);
+	assert_null(line);
 	r = entry(3, "k", "{}");
 	r.id[0] = 0;
 	assert_int_equal(cloudevent_line(&r, "lab", &line), ERR_JSON);
