@@ -58,7 +58,7 @@ struct ca_client {
 	bool unfit;     /* there is a key, and it is not this certificate's */
 	uint8_t sha256[32];
 	int64_t from_ms, until_ms;
-	char subject[128], issuer[128]; /* cut to size */
+	char subject[128], issuer[128]; /* "" for what does not fit */
 };
 /*
  * ca_check_client(pem, key, authority, out, why)

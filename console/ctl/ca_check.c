@@ -118,7 +118,7 @@ static enum err
 describe(const mbedtls_x509_crt *crt, struct ca_client *out)
 {
 	crypto_hash_sha256(out->sha256, crt->raw.p, crt->raw.len);
-	/* what does not fit is cut: there is no name then */
+	/* half a name would be another one: what does not fit is left out */
 	if (mbedtls_x509_dn_gets(out->subject, sizeof out->subject, &crt->subject) < 0)
 		out->subject[0] = 0;
 	if (mbedtls_x509_dn_gets(out->issuer, sizeof out->issuer, &crt->issuer) < 0)
